@@ -1,0 +1,107 @@
+"""Files that mrl owns: their names, and how they are written.
+
+Every file that mrl writes appears whole or not at all: it is written beside its place and renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+CONFIG = ".mrl.cfg"  # project config, and its overrides in an experiment
+META = ".mrl"  # metadata of an experiment or sub-experiment
+RUN = ".mrl.run"  # record of the newest launch of a sub-experiment
+DONE = ".mrl.done"  # made by the user: this experiment, or sub-experiment, is finished
+RUN_LOG = "run.log"  # stdout and stderr of the newest launch
+LEDGER = "batch.json"  # params <-> numbers of an experiment
+PATCH = "uncommitted.patch"
+CODE = "code"
+MEMORY = ".mrl.d"  # traces, lock, archive
+TRACES = "traces.jsonl"
+ANALYZE = "mrl_analyze.py"
+HOOKS = "mrl_hooks.py"
+DODO = "dodo.py"
+LAST = "last"
+
+_TMP = ".mrl.tmp-"  # prefix of files that are being written
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tmp = _beside(path, data)
+    try:
+        os.replace(tmp, path)
+    except BaseException:
+        tmp.unlink()
+        raise
+
+
+def write_if_changed(path: Path, data: bytes) -> bool:
+    """Write only where the content differs, so that unchanged files keep their times. True if written."""
+    try:
+        if path.read_bytes() == data:
+            return False
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    write(path, data)
+    return True
+
+
+def claim(path: Path, data: bytes) -> bool:
+    """Make a file that nobody has made yet, whole; False if it is there. Of several processes one succeeds."""
+    tmp = _beside(path, data)
+    try:
+        os.link(tmp, path)
+    except FileExistsError:
+        return False
+    finally:
+        tmp.unlink()
+    return True
+
+
+def symlink(path: Path, target: str) -> None:
+    """Point the link `path` at `target`, replacing an older link in one step; anything but a link is left alone."""
+    if os.path.lexists(path) and not path.is_symlink():
+        return
+    tmp = path.parent / f"{_TMP}{os.urandom(6).hex()}"
+    tmp.symlink_to(target)
+    os.replace(tmp, path)
+
+
+def sha256(data: bytes) -> str:
+    """The content hash used throughout: the fastest of hashlib's on current processors."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def is_temporary(name: str) -> bool:
+    """A file of ours that was being written when its process died."""
+    return name.startswith(_TMP)
+
+
+def to_json(value: Any) -> bytes:
+    """JSON as mrl writes its files: indented, keys in the order given, one final newline."""
+    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def read_json(path: Path) -> Any | None:
+    """The content of a JSON file of ours; None where it is missing or broken."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _beside(path: Path, data: bytes) -> Path:
+    """A finished temporary file in the folder of `path`. The name is unique among hosts that share the folder."""
+    tmp = path.parent / f"{_TMP}{os.urandom(6).hex()}"
+    try:
+        with open(os.open(tmp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), "wb") as f:
+            f.write(data)
+    except BaseException:
+        tmp.unlink(missing_ok=True)
+        raise
+    return tmp
