@@ -1,0 +1,141 @@
+"""Experiment and SubExperiment: where things are, and what is written about them. Reads only."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from metarunlog import files
+from metarunlog.config import Config
+from metarunlog.errors import NoSuchError
+
+
+@dataclass(frozen=True)
+class SubExperiment:
+    """A numbered folder with a rendered config and what a run wrote."""
+
+    id: str
+    dir: Path
+    params: Mapping[str, Any]  # without subExpId
+    orphan: bool  # its params left the grid
+
+    @property
+    def run(self) -> Mapping[str, Any] | None:
+        """The record of the newest launch; `interrupted` where its process is gone from this host."""
+        record = files.read_json(self.dir / files.RUN)
+        if not isinstance(record, dict):
+            return None
+        if record.get("state") == "running" and record.get("host") == socket.gethostname() and not _alive(record):
+            return {**record, "state": "interrupted"}
+        return record
+
+    @property
+    def state(self) -> str | None:
+        """State of the newest launch: running, done, failed, interrupted; None where there was none."""
+        run = self.run
+        return None if run is None else str(run.get("state"))
+
+    def started(self, written: Iterable[str]) -> str | None:
+        """Why this counts as started, or None: a run record, `.mrl.done`, or a file that is not in `written`."""
+        try:
+            names = sorted(os.listdir(self.dir))
+        except FileNotFoundError:
+            return None
+        if files.RUN in names:
+            return "it was run"
+        if files.DONE in names:
+            return "it is marked as done"
+        mine = {files.META, *(name.split("/", 1)[0] for name in written)}
+        other = [n for n in names if n not in mine and not files.is_temporary(n)]
+        return f"it holds {other[0]}" if other else None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A numbered folder with code, template and sub-experiments. `config` has its overrides in it."""
+
+    root: Path  # of the project
+    dir: Path
+    id: int
+    config: Config
+
+    @property
+    def name(self) -> str:
+        """The folder's name, as in task names and JSON."""
+        return self.dir.name
+
+    @property
+    def path(self) -> str:
+        """The folder relative to the project."""
+        return self.dir.relative_to(self.root).as_posix()
+
+    @property
+    def memory(self) -> Path:
+        return self.dir / files.MEMORY
+
+    @property
+    def analysis_dir(self) -> Path:
+        return self.dir / self.config.analysis_outdir
+
+    @cached_property
+    def meta(self) -> Mapping[str, Any]:
+        """What `mrl new` wrote about it; {} where it is broken."""
+        value = files.read_json(self.dir / files.META)
+        return value if isinstance(value, dict) else {}
+
+    @property
+    def log_skip(self) -> frozenset[str]:
+        """Files of a sub-experiment that are never logs."""
+        return frozenset((*self.config.copyFiles, *self.config.confTemplFile))
+
+    @cached_property
+    def subs(self) -> tuple[SubExperiment, ...]:
+        """The sub-experiments whose folders exist, in number order."""
+        from metarunlog.ledger import Ledger  # it needs this module
+
+        return Ledger.read(self).existing()
+
+    def sub(self, word: str) -> SubExperiment:
+        """A sub-experiment by number (`12`, `012`) or folder name."""
+        number = self.sub_number(word)
+        for sub in self.subs:
+            if sub.id == word or (word.isdigit() and number is None and int(word) == self.sub_number(sub.id)):
+                return sub
+            if number is not None and self.sub_number(sub.id) == number:
+                return sub
+        raise NoSuchError(f"experiment {self.name} has no sub-experiment {word}; `mrl summary {self.id}` lists them")
+
+    def sub_name(self, number: int) -> str:
+        return self.config.subExpFormat.format(subExpId=number)
+
+    def sub_number(self, name: str) -> int | None:
+        """The number in a sub-experiment's folder name; None if it is no such name."""
+        return number_in(name, self.config.subExpFormat, "subExpId")
+
+
+def number_in(name: str, fmt: str, key: str) -> int | None:
+    """The number that `fmt` makes `name` of, or None."""
+    before, _, rest = fmt.partition("{" + key)
+    after = rest.partition("}")[2]
+    digits = name[len(before) : len(name) - len(after) if after else None]
+    if digits.isascii() and digits.isdigit() and fmt.format(**{key: int(digits)}) == name:
+        return int(digits)
+    return None
+
+
+def _alive(record: Mapping[str, Any]) -> bool:
+    pid = record.get("pid")
+    if not isinstance(pid, int):
+        return True  # being started
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

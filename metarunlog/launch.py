@@ -1,0 +1,244 @@
+"""Launches: one run of a sub-experiment with its record and its log, and a local pool of them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from metarunlog import files
+from metarunlog.errors import ConfigError, TemplateError
+from metarunlog.experiment import Experiment, SubExperiment
+
+_GRACE_S = 5.0  # between asking a run to end and ending it
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a launch ended. `state` is done, failed, interrupted, or skipped where another process has it."""
+
+    id: str
+    state: str
+    exit_code: int | None = None
+
+
+def command_of(experiment: Experiment, sub: SubExperiment) -> str:
+    """The shell command of a launch: the config's `run`, a Jinja template with params, ids and `code`."""
+    if not experiment.config.run.strip():
+        raise ConfigError(
+            '"run" is empty; set it to the command that trains, e.g. "python {{code}}/train.py"', file=files.CONFIG
+        )
+    from jinja2 import StrictUndefined
+    from jinja2 import TemplateError as JinjaError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, comment_start_string="{#mrl", autoescape=False
+    )
+    environment.filters["quote"] = _quote
+    values = {**sub.params, "subExpId": sub.id, "expId": experiment.id, "code": str(experiment.dir / files.CODE)}
+    try:
+        return environment.from_string(experiment.config.run).render(values)
+    except JinjaError as error:
+        known = ", ".join(values)
+        raise TemplateError(f'"run" cannot be rendered: {error}; known are {known}', file=files.CONFIG) from None
+
+
+@dataclass
+class Launcher:
+    """Launches sub-experiments, and can stop them all. One launcher may be used by several threads."""
+
+    experiment: Experiment
+    relaunch: bool = False  # also those that failed or were interrupted
+    _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _stopped: bool = False
+
+    def launch(self, sub: SubExperiment) -> Outcome:
+        """Run the config's command, output to `run.log`, and keep the record."""
+        return self._do(sub, command_of(self.experiment, sub), None)
+
+    def foreground(self, sub: SubExperiment, command: Sequence[str]) -> Outcome:
+        """Run a command of the user's as the launch, with this terminal. An older record is replaced."""
+        import shlex
+
+        self.relaunch = True
+        return self._do(sub, shlex.join(command), command)
+
+    def stop(self) -> None:
+        """End the runs that are going on, and begin no more."""
+        with self._lock:
+            self._stopped = True
+            running = list(self._running.values())
+        for process in running:
+            _signal(process, signal.SIGTERM)
+        for process in running:
+            try:
+                process.wait(_GRACE_S)
+            except subprocess.TimeoutExpired:
+                _signal(process, signal.SIGKILL)
+
+    def _do(self, sub: SubExperiment, command: str, argv: Sequence[str] | None) -> Outcome:
+        record = self._record(sub, command)
+        if self._stopped or not self._claim(sub, record):
+            return Outcome(sub.id, "skipped")
+        log = sub.dir / files.RUN_LOG
+        code: int | None = None
+        try:
+            with open(log, "wb") as out:
+                process = self._start(sub, command, argv, out.fileno())
+                with self._lock:
+                    self._running[sub.id] = process
+                self._write(sub, {**record, "pid": process.pid})
+                if argv is None:
+                    code = process.wait()
+                else:
+                    code = _copy_and_wait(process, out.fileno())
+        except OSError as error:
+            log.write_text(f"mrl: cannot run {command}: {error.strerror}\n")
+            code = 127
+        except BaseException:
+            self.stop()
+            self._end(sub, record, "interrupted", code)
+            raise
+        finally:
+            with self._lock:
+                self._running.pop(sub.id, None)
+        state = (
+            "done"
+            if code == 0
+            else "interrupted"
+            if self._stopped or code in (-signal.SIGINT, -signal.SIGTERM)
+            else "failed"
+        )
+        self._end(sub, record, state, code)
+        return Outcome(sub.id, state, code)
+
+    def _start(self, sub: SubExperiment, command: str, argv: Sequence[str] | None, out: int) -> subprocess.Popen[bytes]:
+        if argv is not None:
+            return subprocess.Popen(argv, cwd=sub.dir, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        # a session of its own, so that all of the run's processes can be ended together
+        return subprocess.Popen(
+            command,
+            shell=True,
+            cwd=sub.dir,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def _record(self, sub: SubExperiment, command: str) -> dict[str, Any]:
+        h = hashlib.sha256()
+        for name in self.experiment.config.confTemplFile:
+            with contextlib.suppress(FileNotFoundError):
+                h.update((sub.dir / name).read_bytes())
+        return {
+            "state": "running",
+            "command": command,
+            "started": _now(),
+            "ended": None,
+            "exitCode": None,
+            "host": socket.gethostname(),
+            "pid": None,
+            "gitHash": self.experiment.meta.get("gitHash"),
+            "confSha256": h.hexdigest(),
+        }
+
+    def _claim(self, sub: SubExperiment, record: Mapping[str, Any]) -> bool:
+        """Make the record; of several processes that try at once one succeeds."""
+        path = sub.dir / files.RUN
+        if self.relaunch and sub.state in ("failed", "interrupted", "done"):
+            aside = sub.dir / f".mrl.tmp-{os.urandom(6).hex()}"
+            try:
+                os.rename(path, aside)  # only one process can
+            except FileNotFoundError:
+                return False
+            aside.unlink()
+        return files.claim(path, files.to_json({**record, "pid": os.getpid()}))
+
+    def _end(self, sub: SubExperiment, record: Mapping[str, Any], state: str, code: int | None) -> None:
+        now = files.read_json(sub.dir / files.RUN) or record
+        self._write(sub, {**now, "state": state, "ended": _now(), "exitCode": code})
+
+    @staticmethod
+    def _write(sub: SubExperiment, record: Mapping[str, Any]) -> None:
+        files.write(sub.dir / files.RUN, files.to_json(record))
+
+
+def choose(experiment: Experiment, ids: Sequence[str] | None, *, failed: bool) -> tuple[list[SubExperiment], list[str]]:
+    """Those to launch, and the ids of those that are passed over: they have run, or (with `failed`) did not fail."""
+    wanted = ("failed", "interrupted") if failed else (None,)
+    todo, skipped = [], []
+    for sub in experiment.subs:
+        if ids is not None and sub.id not in ids:
+            continue
+        if sub.state in wanted and not (sub.orphan and ids is None):
+            todo.append(sub)
+        else:
+            skipped.append(sub.id)
+    return todo, skipped
+
+
+def pool(
+    launcher: Launcher, subs: Sequence[SubExperiment], jobs: int, on_end: Callable[[Outcome], None]
+) -> list[Outcome]:
+    """Launch `subs`, at most `jobs` at a time, in order. `on_end` is called in this thread. Ctrl-C ends them all."""
+    from concurrent.futures import ThreadPoolExecutor, as_completed
+
+    for sub in subs:
+        command_of(launcher.experiment, sub)  # a mistake in the command is told before anything starts
+    ended = []
+    executor = ThreadPoolExecutor(max(1, jobs))
+    try:
+        for future in as_completed([executor.submit(launcher.launch, sub) for sub in subs]):
+            ended.append(future.result())
+            on_end(ended[-1])
+    except BaseException:
+        executor.shutdown(wait=False, cancel_futures=True)
+        launcher.stop()
+        raise
+    finally:
+        executor.shutdown(wait=True)
+    return sorted(ended, key=lambda outcome: outcome.id)
+
+
+def launch(experiment: Experiment, sub: SubExperiment) -> Outcome:
+    """One launch, as the doit task does it."""
+    return Launcher(experiment, relaunch=True).launch(sub)
+
+
+def _copy_and_wait(process: subprocess.Popen[bytes], log: int) -> int:
+    """Output of a foreground command to the terminal and to the log."""
+    assert process.stdout is not None
+    while block := os.read(process.stdout.fileno(), 65536):
+        os.write(log, block)
+        with contextlib.suppress(OSError):
+            os.write(1, block)
+    return process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if os.getpgid(process.pid) == process.pid:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+
+
+def _quote(value: Any) -> str:
+    import shlex
+
+    return shlex.quote(str(value))
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
