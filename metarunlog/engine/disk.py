@@ -1,0 +1,107 @@
+"""The state of files: size, mtime_ns, inode, ctime_ns and sha256; what is the same is not read again.
+
+Content decides. The four numbers only save reading a file: where all are equal, and the file was not changed within
+the clock's grain before they were taken, the content is taken to be the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Sequence
+
+from metarunlog.engine.spec import Place
+
+#: [size, mtime_ns, inode, ctime_ns, sha256]; None for a file that is not there. JSON as it stands.
+FileState = Sequence[int | str] | None
+
+#: A change this close before a state was taken may be hidden by an equal time; FAT and some network disks count 2 s.
+GRAIN_NS = 2_000_000_000
+_BLOCK = 1 << 20
+GONE = "gone"
+
+
+class Disk:
+    """A view of the files for one command. Every file is asked for once; `forget` what was written since.
+
+    `trust` false reads every file (`--verify`).
+    """
+
+    def __init__(self, place: Place, *, trust: bool = True) -> None:
+        self.place = place
+        self._trust = trust
+        self._stats: dict[str, tuple[int, int, int, int] | None] = {}
+        self._digests: dict[str, str] = {}
+
+    def numbers(self, key: str) -> tuple[int, int, int, int] | None:
+        """Size, mtime_ns, inode, ctime_ns; None where there is no such file."""
+        try:
+            return self._stats[key]
+        except KeyError:
+            pass
+        try:
+            s = os.stat(self.place.path(key))
+            found = (s.st_size, s.st_mtime_ns, s.st_ino, s.st_ctime_ns)
+        except OSError:
+            found = None
+        self._stats[key] = found
+        return found
+
+    def digest(self, key: str) -> str:
+        """sha256 of the content; of a folder, of the names in it; `gone` for what cannot be read."""
+        if key not in self._digests:
+            path = self.place.path(key)
+            try:
+                self._digests[key] = names_digest(os.listdir(path)) if os.path.isdir(path) else file_digest(path)
+            except OSError:
+                self._digests[key] = GONE
+        return self._digests[key]
+
+    def state(self, key: str) -> FileState:
+        """All of it, as traces keep it."""
+        numbers = self.numbers(key)
+        return None if numbers is None else [*numbers, self.digest(key)]
+
+    def same(self, key: str, old: FileState, at: int) -> bool:
+        """Whether the content is still that of `old`, a state taken at the time `at` (ns)."""
+        numbers = self.numbers(key)
+        if old is None or numbers is None:
+            return old is None and numbers is None
+        if self._trust and numbers == tuple(old[:4]) and max(numbers[1], numbers[3]) < at - GRAIN_NS:
+            return True
+        return (numbers[0] == old[0] or os.path.isdir(self.place.path(key))) and self.digest(key) == old[4]
+
+    def exactly(self, key: str, old: FileState, at: int) -> bool:
+        """Whether `same` needs no reading: otherwise the state should be recorded anew."""
+        numbers = self.numbers(key)
+        if old is None or numbers is None:
+            return old is None and numbers is None
+        return numbers == tuple(old[:4]) and max(numbers[1], numbers[3]) < at - GRAIN_NS
+
+    def pretend_gone(self, keys: Iterable[str]) -> None:
+        """Take files as deleted that are about to be."""
+        self._stats.update(dict.fromkeys(keys))
+
+    def forget(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._stats.pop(key, None)
+            self._digests.pop(key, None)
+
+
+def file_digest(path: str) -> str:
+    """sha256 of a file's content; OSError where it cannot be read."""
+    h = hashlib.sha256()
+    with open(path, "rb", buffering=0) as f:
+        while block := f.read(_BLOCK):
+            h.update(block)
+    return h.hexdigest()
+
+
+def names_digest(names: Iterable[str]) -> str:
+    """Digest of a set of file names."""
+    return hashlib.sha256("\0".join(sorted(names)).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def now_ns() -> int:
+    return time.time_ns()

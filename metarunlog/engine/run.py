@@ -1,0 +1,106 @@
+"""Running a slice of a graph: the tasks that are stale and what is downstream of them, by doit, in one or more threads.
+
+Each thread hands its jobs to worker processes, so that a worker that dies harms only its own task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from doit.control import TaskControl
+from doit.dependency import Dependency, JSONCodec
+from doit.runner import MThreadRunner, Runner
+
+from metarunlog import files
+from metarunlog.engine.doit_adapter import make_tasks
+from metarunlog.engine.execute import Executor
+from metarunlog.engine.staleness import Judge, short_name
+from metarunlog.engine.store import ContentChecker, DoitStore
+
+
+@dataclass
+class Outcome:
+    """What a run did: names of tasks in the order they ended, and those that failed with the error."""
+
+    ran: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def slice_of(judge: Judge) -> list[str]:
+    """The tasks that are stale, and those that come after one and might be."""
+    chosen: set[str] = set()
+    for name, spec in judge.graph.specs.items():
+        if judge.journal.is_ignored(short_name(name)):
+            chosen.add(name)  # doit passes these over, and what depends on them
+        elif judge.verdict(name).state == "stale" or (
+            spec.waiting is None and chosen.intersection((*spec.after, *judge.upstream(name)))
+        ):
+            chosen.add(name)
+    return [name for name in judge.graph.specs if name in chosen]
+
+
+def run(
+    judge: Judge, executor: Executor, names: list[str], jobs: int, on_event: Callable[[str, str, str | None], None]
+) -> Outcome:
+    """Run tasks by name, those that turn out up to date left out. `on_event` gets (what, task, error):
+    `start`, `done`, `failed`, `skipped`."""
+    specs = [judge.graph.specs[name] for name in names]
+    tasks = make_tasks(specs, judge, executor, grouped=False)
+    store = judge.graph.place.base.parent / files.MEMORY / "doit.json"
+    manager = Dependency(DoitStore, str(store), ContentChecker, JSONCodec)
+    control = TaskControl(tasks)
+    control.process(None)
+    outcome = Outcome()
+    reporter = _Reporter(judge, outcome, on_event)
+    # with threads even for one job: the main thread is then free to notice Ctrl-C
+    runner_class, extra = (MThreadRunner, {"num_process": jobs}) if jobs > 1 else (Runner, {})
+    runner_class(manager, reporter, continue_=True, **extra).run_all(control.task_dispatcher())
+    return outcome
+
+
+class _Reporter:
+    """doit's reporter interface."""
+
+    def __init__(self, judge: Judge, outcome: Outcome, on_event: Callable[[str, str, str | None], None]) -> None:
+        self._judge, self._outcome, self._on_event = judge, outcome, on_event
+
+    def execute_task(self, task: Any) -> None:
+        self._on_event("start", task.name, None)
+
+    def add_success(self, task: Any) -> None:
+        self._outcome.ran.append(task.name)
+        trace = self._judge.journal.get(short_name(task.name)) or {}
+        if trace.get("state") == "failed":
+            self._fail(task.name, trace.get("error", ""))
+        else:
+            self._on_event("done", task.name, None)
+
+    def add_failure(self, task: Any, fail: Any) -> None:
+        self._fail(task.name, fail.get_msg().strip())
+
+    def skip_uptodate(self, task: Any) -> None:
+        self._on_event("skipped", task.name, None)
+
+    def skip_ignore(self, task: Any) -> None:
+        self._on_event("skipped", task.name, None)
+
+    def cleanup_error(self, exception: Any) -> None:
+        self._fail("cleanup", exception.get_msg())
+
+    def runtime_error(self, msg: str) -> None:
+        self._fail("doit", msg)
+
+    def get_status(self, task: Any) -> None:
+        pass
+
+    def teardown_task(self, task: Any) -> None:
+        pass
+
+    def complete_run(self) -> None:
+        pass
+
+    def _fail(self, name: str, error: str) -> None:
+        self._outcome.failed[name] = error
+        self._on_event("failed", name, error)

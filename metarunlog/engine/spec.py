@@ -1,0 +1,121 @@
+"""The task graph as plain data. Nothing here knows experiments, and nothing is read: names and paths only.
+
+Paths are keys: relative to the base folder (an experiment), `@/...` relative to the project, or absolute. Keys stand in
+the traces, so that a folder that was moved or copied is still up to date.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+State = Literal["up-to-date", "stale", "waiting", "failed", "kept"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folder that keys are relative to, and the project around it."""
+
+    root: Path
+    base: Path
+
+    def path(self, key: str) -> str:
+        """Absolute path of a key."""
+        if key.startswith("@/"):
+            return f"{self.root}/{key[2:]}"
+        return key if key.startswith("/") else f"{self.base}/{key}"
+
+    def key(self, path: str) -> str:
+        """Key of an absolute path."""
+        whole = {str(self.base): ".", str(self.root): "@/."}
+        if path in whole:
+            return whole[path]
+        for folder, prefix in ((str(self.base), ""), (str(self.root), "@/")):
+            if path.startswith(folder + "/"):
+                return prefix + path[len(folder) + 1 :]
+        return path
+
+    def shown(self, key: str) -> str:
+        """A key as users read it: relative to the project where that is possible."""
+        path = self.path(key)
+        return path[len(str(self.root)) + 1 :] if path.startswith(f"{self.root}/") else path
+
+    def text(self, text: str) -> str:
+        """A message with the project's folder taken out of the paths in it."""
+        return text.replace(f"{self.root}{os.sep}", "")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a task is stale. `subject` is a key where `is_path`, else a name; old and new are short texts or None."""
+
+    kind: str
+    subject: str
+    old: str | None = None
+    new: str | None = None
+    is_path: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A task's state, decided and explained in one place (staleness.py)."""
+
+    state: State
+    reasons: tuple[Reason, ...] = ()
+    error: str | None = None  # of a failed task
+    note: str | None = None  # for what it is waiting, why it is kept
+
+
+@dataclass(frozen=True)
+class Job:
+    """A call in a worker: `function` is `module:name`. It takes plain data, and may return a mapping of it.
+
+    `isolated` is for the user's functions: a process of its own, traced, with fixed seeds.
+    """
+
+    function: str
+    kwargs: Mapping[str, Any]
+    isolated: bool = False
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One task.
+
+    `inputs` are files that count by content, also while they are missing. `args` is plain data that counts, by name.
+    `code` gives part -> digest, computed when asked. `decided` is the verdict of a task that judges itself by what it
+    would write; such a task is not remembered. `after` are tasks that go first where they are stale.
+    """
+
+    name: str
+    doc: str
+    action: Job | Callable[[], None]
+    inputs: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    args: Mapping[str, Any] = field(default_factory=dict)
+    code: Callable[[], Mapping[str, str]] = dict
+    versions: Mapping[str, str] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
+    waiting: str | None = None
+    decided: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The tasks of one experiment, in an order in which each comes after those in its `after`."""
+
+    place: Place
+    specs: Mapping[str, Spec]
+    derived: Path  # the folder that holds all targets that may be deleted
+    memory: Path  # the folder of the traces
+
+    @property
+    def journal_path(self) -> Path:
+        """The traces; those of a report that is made in another folder (`-outdir`) are kept apart."""
+        usual = self.derived.parent == self.place.base
+        mark = "" if usual else "-" + hashlib.sha256(str(self.derived).encode()).hexdigest()[:8]
+        return self.memory / f"traces{mark}.jsonl"
