@@ -1,0 +1,1 @@
+"""The demo project: a small network in numpy on the UCI handwritten digits. `project/` is copied as it is."""
