@@ -1,0 +1,27 @@
+"""The built-in analysis functions, called exactly as a user's are.
+
+They return blocks of the internal rtype ``view``: a dict of plain data that the report shows with a template and a
+script, so no figure is ever built in Python for them. The import is light: pandas comes with the first call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from metarunlog.analysis.cards import card
+from metarunlog.analysis.learning_curves import curves
+from metarunlog.analysis.overview import effects, parallel, results
+
+OVERVIEW: dict[str, Callable[..., Any]] = {
+    "results": results,
+    "curves": curves,
+    "effects": effects,
+    "parallel": parallel,
+}
+SUBEXP: dict[str, Callable[..., Any]] = {"card": card}
+
+# Part of what decides staleness: raise a number when the output of that function changes for the same input.
+VERSIONS: dict[str, int] = {"results": 1, "curves": 1, "effects": 1, "parallel": 1, "card": 1}
+
+__all__ = ["OVERVIEW", "SUBEXP", "VERSIONS", "card", "curves", "effects", "parallel", "results"]

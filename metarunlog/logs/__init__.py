@@ -1,0 +1,147 @@
+"""Training logs become tables.
+
+find      which files are logs                  source     one snapshot of a file, unpacked and decoded
+detect    which reader a file gets              delimited  csv, tsv (sniff: how they are laid out)
+jsonlines JSON lines, lists, objects            cells      cells to columns, columns to DataFrames
+parsed    all tables of a sub-experiment        pickled    tables to bytes and back
+metrics   last, lowest and highest values       here       `load` and `summary`, for users
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metarunlog.logs.find import LogFile, find
+from metarunlog.logs.metrics import Metric, metrics_of, summary_frame
+from metarunlog.logs.parsed import Parsed, parse
+from metarunlog.logs.pickled import UnreadablePickle, read
+from metarunlog.logs.pickled import dump as dump_tables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from metarunlog.project import Settings
+
+__all__ = [
+    "LogFile",
+    "Metric",
+    "Parsed",
+    "UnreadablePickle",
+    "dump",
+    "find",
+    "load",
+    "load_from",
+    "metrics_of",
+    "parse",
+    "pickle_path",
+    "read",
+    "summary",
+    "summary_frame",
+]
+
+# Set in the environment while mrl calls functions of an experiment: its folder, and where its pickles are.
+FROZEN = "MRL_FROZEN"
+FROZEN_OUTDIR = "MRL_FROZEN_OUTDIR"
+
+
+def pickle_path(analysis_dir: Path, sub_id: str) -> Path:
+    """Where the parsed logs of a sub-experiment are kept."""
+    return analysis_dir / "parsed" / f"{sub_id}.pkl"
+
+
+def dump(parsed: Parsed) -> bytes:
+    """The content of the pickle: equal tables give equal bytes."""
+    return dump_tables(parsed.tables)
+
+
+def load(
+    subExpDir: str | os.PathLike[str],
+    *,
+    analysis_dir: Path | None = None,
+    logs: Mapping[str, Any] | None = None,
+    skip: Collection[str] = (),
+) -> dict[str, pd.DataFrame]:
+    """The parsed logs of a sub-experiment: table name to DataFrame.
+
+    The result of the last `mrl analyze` is taken where it is newer than the logs, else they are parsed again; nothing
+    is written. `analysis_dir`, `logs` and `skip` come from the project's config; with `analysis_dir` given, no project
+    is looked for and they are taken as they are. Raises NoSuchError outside an experiment.
+    """
+    sub_dir = Path(subExpDir).absolute()
+    if analysis_dir is None:
+        if _is_frozen(sub_dir.parent):
+            return _frozen(pickle_path(Path(os.environ[FROZEN_OUTDIR]), sub_dir.name))
+        settings = _settings(sub_dir)
+        analysis_dir, logs, skip = settings.analysis_dir, settings.logs, settings.skip
+    return load_from(sub_dir, pickle_path(analysis_dir, sub_dir.name), logs, skip)
+
+
+def load_from(
+    sub_dir: Path, pickle: Path, logs: Mapping[str, Any] | None, skip: Collection[str]
+) -> dict[str, pd.DataFrame]:
+    """`load` with all that it needs to know."""
+    log_files = find(sub_dir, logs, skip)
+    tables = _up_to_date(sub_dir, pickle, log_files)
+    return dict(parse(sub_dir, log_files).tables) if tables is None else tables
+
+
+def summary(expDir: str | os.PathLike[str], params: bool = False) -> pd.DataFrame:
+    """The last, lowest and highest value of each metric, a row a sub-experiment, index their ids.
+
+    Columns METRIC.last, METRIC.min, METRIC.max; with `params=True` the params before them. METRIC is a column of the
+    logs, `table/column` where several tables have it; the lowest and highest are of the finite values.
+    """
+    exp_dir = Path(expDir).absolute()
+    settings = _settings(exp_dir)
+
+    def tables(sub: str) -> dict[str, pd.DataFrame]:
+        if _is_frozen(exp_dir):
+            return load(exp_dir / sub)
+        return load_from(exp_dir / sub, pickle_path(settings.analysis_dir, sub), settings.logs, settings.skip)
+
+    metrics = {sub: metrics_of(tables(sub)) for sub in settings.sub_ids}
+    return summary_frame(metrics, settings.params if params else None)
+
+
+def _is_frozen(exp_dir: Path) -> bool:
+    """Whether mrl itself is calling a function of this experiment: the pickles are what it works on."""
+    return os.environ.get(FROZEN) == str(exp_dir)
+
+
+def _frozen(pickle: Path) -> dict[str, pd.DataFrame]:
+    try:
+        data = pickle.read_bytes()
+    except FileNotFoundError:
+        return {}
+    return read(data)
+
+
+def _up_to_date(sub_dir: Path, pickle: Path, log_files: list[LogFile]) -> dict[str, pd.DataFrame] | None:
+    """The tables in the pickle if they are those of the log files as they are now."""
+    try:
+        made = pickle.stat().st_mtime_ns
+        tables = read(pickle.read_bytes())
+    except (OSError, UnreadablePickle):
+        return None
+    sources = {table.attrs.get("source") for table in tables.values()}
+    if not sources <= {log.path for log in log_files}:
+        return None
+    for log in log_files:
+        try:
+            info = os.stat(sub_dir / log.path)
+        except OSError:
+            continue
+        # a file that gave no table may have come later, with an old time (cp -p): its ctime tells
+        newest = info.st_mtime_ns if log.path in sources else max(info.st_mtime_ns, info.st_ctime_ns)
+        if newest >= made:
+            return None
+    return tables
+
+
+def _settings(folder: Path) -> Settings:
+    from metarunlog.project import settings_of  # it knows more than users of this module need
+
+    return settings_of(folder)

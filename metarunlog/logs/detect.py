@@ -1,0 +1,91 @@
+"""Which reader a log gets: by its content first, by its name second.
+
+A reader takes bytes and gives tables, or raises NoTable with the reason. New kinds of logs are added here.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+from metarunlog.logs.cells import Table
+from metarunlog.logs.delimited import read_delimited
+from metarunlog.logs.find import EVENTS, PACKED, LogFile
+from metarunlog.logs.jsonlines import looks_like_json, read_json
+from metarunlog.logs.source import NoTable, Source, read_source
+
+DELIMITED = ("csv", "tsv")
+JSON = ("json", "jsonl", "jsonlines", "ndjson")
+
+# a file of one json object is often no log but settings or a vocabulary
+_SETTINGS = re.compile(
+    r"(^|[^a-z])(conf|config|configs|configuration|args|arguments|params|parameters|hparams|hyperparams|"
+    r"hyperparameters|settings|options|meta|metadata|package|package-lock|vocab|tokenizer|tokens|schema|manifest|"
+    r"environment|env)([^a-z]|$)"
+)
+_MAX_SINGLE = 2000  # values of such an object that may be a summary
+
+
+def read_log(path: str, log: LogFile) -> tuple[list[tuple[str | None, Table]], str]:
+    """The tables of a file, each with its part (None for a file of one table), and how it was read. Raises NoTable."""
+    if posixpath.basename(log.path).startswith(EVENTS) or log.format in ("tensorboard", "events"):
+        raise NoTable("TensorBoard event files are not read yet")
+    if log.format is not None and log.format not in (*DELIMITED, *JSON):
+        raise NoTable(f'format "{log.format}" is not known; use one of {", ".join((*DELIMITED, *JSON))}')
+    if unknown := sorted(set(log.options) - {"sep", "encoding"}):
+        raise NoTable(f'option "{unknown[0]}" is not known; use sep or encoding')
+    encoding = log.options.get("encoding")
+    sep = log.options.get("sep")
+    if sep is not None and (not isinstance(sep, str) or len(sep) != 1 or sep in '"\n\r'):
+        raise NoTable("sep must be one character")
+    source = read_source(path, None if encoding is None else str(encoding))
+    table, how = _read(source, log, sep)
+    if source.cut:
+        table = Table(table.names, table.columns, True)
+        how += ", the archive ends early"
+    if source.encoding != "utf-8":
+        how += f", {source.encoding}"
+    return [(None, table)], how
+
+
+def _read(source: Source, log: LogFile, sep: str | None) -> tuple[Table, str]:
+    suffix = suffix_of(log.path)
+    kind = log.format
+    if kind is None and sep is not None:
+        kind = "csv"
+    if kind in JSON:
+        return read_json(source.data, single=suffix == "json")
+    if kind is None and looks_like_json(source.data):
+        try:
+            table, how = read_json(source.data, single=suffix == "json")
+        except NoTable as e:
+            if suffix in JSON:
+                raise NoTable(f"{e}") from None
+        else:
+            if how == "json object" and not log.named:
+                _check_summary(table, log.path)
+            return table, how
+    if kind is None and suffix in JSON:
+        raise NoTable("no json records")
+    prefer = "\t" if (kind or suffix) == "tsv" else "," if (kind or suffix) == "csv" else None
+    table, how = read_delimited(source.data, named=prefer is not None, prefer=prefer, sep=sep)
+    return table, f"{kind or ('tsv' if how.startswith(repr(chr(9))) else 'csv')}, {how}"
+
+
+def _check_summary(table: Table, path: str) -> None:
+    """Raise NoTable for a single json object that does not hold results."""
+    stem = posixpath.basename(path).lower().partition(".")[0]
+    if _SETTINGS.search(stem):
+        raise NoTable("one json object of settings, by its name; name it in `logs` to read it")
+    if len(table.names) > _MAX_SINGLE:
+        raise NoTable(f"one json object with {len(table.names)} values; name it in `logs` to read it")
+    if not any(column.numeric for column in table.columns):
+        raise NoTable("one json object without numbers")
+
+
+def suffix_of(path: str) -> str:
+    """The suffix in lower case, that of the content where it is packed."""
+    parts = posixpath.basename(path).lower().split(".")[1:]
+    if parts and parts[-1] in PACKED:
+        parts.pop()
+    return parts[-1] if parts else ""

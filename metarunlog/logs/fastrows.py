@@ -1,0 +1,110 @@
+"""The rows of a long delimited text by pandas' C reader, with the same result as `rows`.
+
+Only the columns that pandas finds to be numbers through and through are taken from it as they are.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from metarunlog.logs.cells import EMPTY, Column, column
+from metarunlog.logs.rows import Rows
+from metarunlog.logs.sniff import BLANKS, Layout, sample, split
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_NAN_WORDS = ("nan", "NaN", "NAN", "-nan", "-NaN", "NA", "N/A", "n/a", "None", "none", "null", "NULL", "<NA>", "#N/A")
+_NAN_PARTS = tuple(sorted({word.strip("-<>#").encode() for word in _NAN_WORDS}))
+
+
+def read_rows_fast(body: bytes, layout: Layout) -> Rows | None:
+    """The rows, None where only `read_rows` is sure to be right."""
+    import numpy as np
+    import pandas as pd
+
+    first = sample(body, 0)[:1]
+    if not first or first[0].count('"') % 2 or len(split(first, layout.sep)[0]) != layout.width:
+        return None  # pandas takes the first row's length for that of all
+    quoted = b'"' in body and layout.sep != BLANKS
+    try:
+        made = _read(body, layout, quoted, na_values=["", *_NAN_WORDS])
+        columns: dict[int, Column] = {}
+        gaps: dict[int, Any] = {}
+        for j, (_, series) in enumerate(made.items()):
+            values = series.to_numpy()
+            if values.dtype == np.float64 and (missing := np.isnan(values)).any():
+                gaps[j] = np.flatnonzero(missing)
+            elif values.dtype in (np.float64, np.int64, np.bool_):
+                columns[j] = Column(values)
+        # NaN can be an empty cell or a nan that was logged: the text tells, if it needs to be asked
+        certain = bool(gaps) and not _may_hold_nan(body)
+        again = [j for j in range(layout.width) if j not in columns and not (certain and j in gaps)]
+        texts = _read(body, layout, quoted, dtype=str, na_filter=False, usecols=again) if again else made
+    except (ValueError, pd.errors.ParserWarning):
+        return None  # too many fields, or a quoted cell still open at the end
+    for j, rows in gaps.items():
+        values = made[j].to_numpy()
+        if not certain:
+            cells = texts[j].to_numpy()
+            rows = [row for row in rows if cells[row].strip().lower() in EMPTY]
+        columns[j] = Column(values, _last_other(rows, len(values)))
+    for j in again:
+        if j not in columns:
+            columns[j] = column(texts[j].tolist(), layout.decimal)
+    if columns[layout.width - 1].last is not None and not _all_whole(body, layout, quoted, len(made)):
+        return None  # a row with too few fields looks like one whose last cell is empty
+    return Rows([columns[j] for j in range(layout.width)], 0, False)
+
+
+def _read(body: bytes, layout: Layout, quoted: bool, **options: Any) -> pd.DataFrame:
+    """What pandas makes of the rows; columns are numbered. Raises ValueError or ParserWarning."""
+    import pandas as pd
+
+    if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1):  # later ones are exact, and warn
+        options["float_precision"] = "round_trip"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+        made: pd.DataFrame = pd.read_csv(
+            io.BytesIO(body),
+            sep=r"\s+" if layout.sep == BLANKS else layout.sep,
+            header=None,
+            names=range(layout.width),
+            index_col=False,
+            skipinitialspace=layout.sep != BLANKS and b" " in body,  # costs half as much again
+            decimal=layout.decimal,
+            quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+            keep_default_na=False,
+            encoding="utf-8",
+            **options,
+        )
+    return made
+
+
+def _last_other(rows: Sequence[int], length: int) -> int | None:
+    """The last row that is not one of these, -1 if all are; None where there are none."""
+    if not len(rows):
+        return None
+    last = length - 1
+    for row in reversed(rows):
+        if row != last:
+            break
+        last -= 1
+    return last
+
+
+def _may_hold_nan(body: bytes) -> bool:
+    """Whether one of the words for nan or nothing may be in a text."""
+    return (b"n" in body or b"N" in body) and any(part in body for part in _NAN_PARTS)
+
+
+def _all_whole(body: bytes, layout: Layout, quoted: bool, height: int) -> bool:
+    """Whether no row is too short, where none is too long; if that is not easy to say, no."""
+    if quoted or layout.sep == BLANKS:
+        return False
+    return body.count(layout.sep.encode()) == height * (layout.width - 1)

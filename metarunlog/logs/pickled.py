@@ -1,0 +1,98 @@
+"""The parsed logs as a file: a pickle of a dict from table name to DataFrame, also for `pandas.read_pickle`.
+
+Equal tables give equal bytes, in whichever way and process they were made. A pickle can carry code: it is read with a
+list of the few names that a DataFrame of numbers and text needs, and nothing else is looked up.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from metarunlog.logs.cells import build
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PROTOCOL = 5
+
+_NAMES = {  # of pandas 2.2 and 3, numpy 1 and 2
+    "builtins": {"slice"},
+    "numpy": {"dtype", "ndarray"},
+    "numpy.core.multiarray": {"_reconstruct"},
+    "numpy.core.numeric": {"_frombuffer"},
+    "numpy._core.multiarray": {"_reconstruct"},
+    "numpy._core.numeric": {"_frombuffer"},
+    "pandas": {"DataFrame", "Index", "RangeIndex", "StringDtype"},
+    "pandas.arrays": {"StringArray"},
+    "pandas.core.arrays.string_": {"StringArray", "StringArrayNumpySemantics", "StringDtype"},
+    "pandas.core.frame": {"DataFrame"},
+    "pandas.core.indexes.base": {"Index", "_new_Index"},
+    "pandas.core.indexes.range": {"RangeIndex"},
+    "pandas.core.internals.managers": {"BlockManager"},
+    "pandas._libs.arrays": {"__pyx_unpickle_NDArrayBacked"},
+    "pandas._libs.internals": {"_unpickle_block"},
+}
+
+
+class UnreadablePickle(ValueError):
+    """A pickle that is broken, of another version of pandas, or holds anything but our tables. It counts as stale."""
+
+
+def dump(tables: Mapping[str, pd.DataFrame]) -> bytes:
+    """The pickle of the tables of one sub-experiment."""
+    return pickle.dumps({sys.intern(name): _canonical(table) for name, table in tables.items()}, PROTOCOL)
+
+
+def read(data: bytes) -> dict[str, pd.DataFrame]:
+    """The tables in a pickle. Raises UnreadablePickle."""
+    import pandas as pd
+
+    try:
+        tables = _Reader(io.BytesIO(data)).load()
+    except Exception as e:  # a broken pickle raises whatever it likes
+        raise UnreadablePickle(f"{type(e).__name__}: {e}") from None
+    if not isinstance(tables, dict):
+        raise UnreadablePickle(f"not a dict of tables but {type(tables).__name__}")
+    for name, table in tables.items():
+        if not isinstance(name, str) or not isinstance(table, pd.DataFrame):
+            raise UnreadablePickle(f"not a table: {name!r}")
+    return tables
+
+
+class _Reader(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if name not in _NAMES.get(module, ()):
+            raise pickle.UnpicklingError(f"{module}.{name} has no place in a table")
+        return super().find_class(module, name)
+
+
+def _canonical(table: pd.DataFrame) -> pd.DataFrame:
+    """The same table made anew. A pickle shows which equal strings are one object: here all are."""
+    import numpy as np
+
+    columns: list[Any] = []
+    bare = table.copy(deep=False)
+    bare.attrs = {}  # pandas copies them for every column that is taken out
+    for _, series in bare.items():
+        values = series.to_numpy()
+        if values.dtype in (np.float64, np.int64, np.bool_):
+            fresh = np.empty(len(values), dtype=values.dtype.type)
+            fresh[:] = values
+            columns.append(fresh)
+        else:
+            columns.append([sys.intern(cell) if isinstance(cell, str) else None for cell in values])
+    return build([sys.intern(str(name)) for name in table.columns], columns, _interned(table.attrs))
+
+
+def _interned(value: Any) -> Any:
+    if isinstance(value, str):
+        return sys.intern(value)
+    if isinstance(value, dict):
+        return {_interned(key): _interned(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_interned(item) for item in value]
+    return value

@@ -1,0 +1,92 @@
+// Colours by value: separate ones for few values, a ramp for many numbers. Chosen to be told apart in light and dark.
+"use strict";
+(() => {
+  const SEPARATE = {
+    light: ["#2f6fd0", "#d9622b", "#2c8a4b", "#b23a8e", "#8a6d1f", "#0e8f9b", "#7a55c7", "#c23b3b", "#5c6470", "#6b8f12"],
+    dark: ["#6ea8ff", "#ff9a66", "#5fce85", "#f07cc9", "#e0bf5a", "#4fd0dc", "#b197fc", "#ff8080", "#aab2bd", "#b5d64b"],
+  };
+  // Viridis without the end that vanishes on the page's background.
+  const RAMP = {
+    light: [[68, 1, 84], [62, 74, 137], [38, 130, 142], [53, 183, 121], [163, 190, 40]],
+    dark: [[110, 90, 200], [62, 125, 190], [38, 160, 155], [80, 200, 120], [240, 229, 60]],
+  };
+
+  const mode = () => (!document.documentElement.classList.contains("printing")
+    && matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+
+  function ramp(share) {
+    const stops = RAMP[mode()];
+    const at = Math.min(Math.max(share, 0), 1) * (stops.length - 1);
+    const low = Math.min(Math.floor(at), stops.length - 2);
+    return `rgb(${stops[low].map((c, i) => Math.round(c + (stops[low + 1][i] - c) * (at - low))).join(",")})`;
+  }
+
+  // Distinct values in order: numbers by size, before text.
+  function distinct(values) {
+    const number = (v) => typeof v === "number";
+    return [...new Set(values)].sort((a, b) => (number(a) && number(b) ? a - b : number(a) ? -1 : number(b) ? 1
+      : String(a) < String(b) ? -1 : String(a) > String(b) ? 1 : 0));
+  }
+
+  const numeric = (values) => values.every((v) => typeof v === "number");
+
+  // Positive numbers that spread over more than a factor of 50 are better told apart by their logarithm.
+  const logarithmic = (values) => numeric(values) && Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) >= 50;
+
+  // How to place a value on an axis: {share(value) in 0..1, ticks: [[share, text]], even: slots of equal width}.
+  function axis(values) {
+    const found = distinct(values.filter((v) => v !== null));
+    if (values.some((v) => v === null)) found.push(null);
+    if (found.length <= 12 || !numeric(found)) {
+      const place = new Map(found.map((v, i) => [v, found.length === 1 ? 0.5 : i / (found.length - 1)]));
+      const every = Math.ceil(found.length / 12);
+      return { share: (v) => place.get(v), slot: (v) => found.indexOf(v), slots: found.length,
+        ticks: found.filter((_, i) => i % every === 0).map((v) => [place.get(v), mrl.number(v, 4)]) };
+    }
+    return continuous(found);
+  }
+
+  function continuous(found) {
+    const log = logarithmic(found);
+    const scale = log ? Math.log : (v) => v;
+    const low = scale(found[0]);
+    const high = scale(found[found.length - 1]);
+    const share = (v) => (high > low ? (scale(v) - low) / (high - low) : 0.5);
+    const ticks = [0, 0.25, 0.5, 0.75, 1].map((s) => [s, mrl.number(log ? Math.exp(low + s * (high - low)) : low + s * (high - low), 3)]);
+    return { share, ticks, slots: 0 };
+  }
+
+  // A colour for each value, and a legend for it.
+  function scale(values) {
+    const found = distinct(values);
+    const many = found.length > SEPARATE.light.length;
+    if (!numeric(found) || (!many && found.length < 4)) {
+      const colours = SEPARATE[mode()];
+      const of = (v) => colours[found.indexOf(v) % colours.length];
+      return { of, legend: () => chips(found, of, many) };
+    }
+    const at = found.length <= 8 ? (v) => found.indexOf(v) / (found.length - 1) : continuous(found).share;
+    const of = (v) => ramp(at(v));
+    return { of, legend: () => (many ? gradient(found) : chips(found, of, false)) };
+  }
+
+  function chips(found, of, many) {
+    const list = mrl.element("p", { class: "legend" });
+    if (many) return list;
+    for (const value of found) {
+      const dot = mrl.element("i");
+      dot.style.background = of(value);
+      list.append(mrl.element("span", {}, dot, mrl.number(value)));
+    }
+    return list;
+  }
+
+  function gradient(found) {
+    const bar = mrl.element("i", { class: "ramp" });
+    bar.style.background = `linear-gradient(to right, ${[0, 0.25, 0.5, 0.75, 1].map(ramp).join(",")})`;
+    return mrl.element("p", { class: "legend" }, mrl.element("span", {}, mrl.number(found[0])), bar,
+      mrl.element("span", {}, mrl.number(found[found.length - 1])));
+  }
+
+  mrl.colours = { scale, ramp, axis, continuous, distinct, numeric, logarithmic };
+})();

@@ -1,0 +1,118 @@
+// Effects: a plot a param, its values against a chosen metric; the bar is the median of each value.
+"use strict";
+(() => {
+  const NEAR = 20;
+
+  const name = (metric) => `${{ min: "lowest", max: "highest", last: "last" }[metric.stat]} ${metric.name}`;
+  mrl.metricName = name;
+
+  mrl.views.effects = (root, data) => {
+    const grid = mrl.element("div", { class: "plots" });
+    const state = { metric: 0, log: false };
+    let close = [];
+
+    function draw() {
+      close.forEach((one) => one());
+      grid.replaceChildren();
+      close = data.params.map(([param, values]) => {
+        const label = `${name(data.metrics[state.metric])} by ${param}`;
+        const box = mrl.element("div", { class: "canvas", role: "img", "aria-label": label });
+        grid.append(mrl.element("figure", {}, mrl.element("figcaption", {}, param), box));
+        return plot(box, values, data.metrics[state.metric]);
+      });
+    }
+
+    function plot(box, values, metric) {
+      const log = state.log && metric.values.some((v) => v > 0);
+      const axis = mrl.colours.axis(values);
+      const points = values.map((value, row) => ({ row, value, y: metric.values[row] }))
+        .filter((point) => point.y !== null && (!log || point.y > 0));
+      const width = axis.slots || 1;
+      place(points, axis);
+      points.sort((a, b) => a.x - b.x);
+      const accent = mrl.colour("accent");
+      const ticks = axis.slots ? axis.ticks.map(([share]) => share * (width - 1)) : axis.ticks.map(([share]) => share);
+      const labels = axis.ticks.map(([, text]) => text);
+      const limits = log ? null : mrl.plot.outlierLimits(points.map((point) => point.y));
+      return mrl.plot.make(box, {
+        height: 220,
+        data: [points.map((point) => point.x), points.map((point) => point.y)],
+        options: {
+          cursor: { points: { show: false }, x: false, y: false, drag: { x: false, y: false } },
+          scales: {
+            x: { time: false, range: axis.slots ? [-0.5, width - 0.5] : [-0.04, 1.04] },
+            y: log ? { distr: 3 } : { range: mrl.plot.linearRange(limits) },
+          },
+          axes: mrl.plot.axes({ xsplits: ticks, xvalues: () => labels }),
+          series: [{}, { paths: () => null, points: { show: true, size: 8.5, width: 1.25, stroke: accent, fill: mrl.colour("accent-soft") } }],
+          hooks: { draw: [(u) => medians(u, points, axis)] },
+        },
+        nearest: (u, left, top) => {
+          let best = null;
+          for (const point of points) {
+            const away = Math.hypot(u.valToPos(point.x, "x") - left, u.valToPos(point.y, "y") - top);
+            if (away < NEAR && (!best || away < best.away)) best = { away, point };
+          }
+          if (!best) return null;
+          const { row, y } = best.point;
+          return { id: data.ids[row], lines: [data.ids[row], `${name(metric)} ${mrl.number(y)}`, ...mrl.plot.params(data, row)] };
+        },
+        mark: (u, context, id) => {
+          const point = points.find((one) => data.ids[one.row] === id);
+          if (!point) return;
+          context.fillStyle = accent;
+          context.beginPath();
+          context.arc(u.valToPos(point.x, "x"), u.valToPos(point.y, "y"), 6, 0, 7);
+          context.fill();
+        },
+      });
+    }
+
+    // Runs with the same value stand side by side, in the order of their numbers.
+    function place(points, axis) {
+      if (!axis.slots) return points.forEach((point) => { point.x = axis.share(point.value); });
+      for (const [slot, members] of group(points, (p) => axis.slot(p.value))) {
+        const step = Math.min(0.08, 0.6 / members.length);
+        members.forEach((point, k) => { point.x = slot + (k - (members.length - 1) / 2) * step; });
+      }
+    }
+
+    function group(points, key) {
+      const found = new Map();
+      for (const point of points) {
+        if (!found.has(key(point))) found.set(key(point), []);
+        found.get(key(point)).push(point);
+      }
+      return found;
+    }
+
+    function medians(u, points, axis) {
+      if (!axis.slots) return;
+      const context = u.ctx;
+      context.save();
+      context.strokeStyle = mrl.colour("text");
+      context.lineWidth = 2 * devicePixelRatio;
+      for (const [slot, members] of group(points, (p) => axis.slot(p.value))) {
+        const sorted = members.map((p) => p.y).sort((a, b) => a - b);
+        const middle = (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
+        const y = u.valToPos(middle, "y", true);
+        context.beginPath();
+        context.moveTo(u.valToPos(slot - 0.32, "x", true), y);
+        context.lineTo(u.valToPos(slot + 0.32, "x", true), y);
+        context.stroke();
+      }
+      context.restore();
+    }
+
+    if (!data.params.length) {
+      root.append(mrl.element("p", { class: "hint" }, "No param varies."));
+      return null;
+    }
+    root.append(mrl.element("div", { class: "tools" },
+      mrl.select("Metric", data.metrics.map((metric, at) => [String(at), name(metric)]), (at) => { state.metric = Number(at); draw(); }),
+      mrl.checkbox("log y", false, (log) => { state.log = log; draw(); }),
+      mrl.element("span", { class: "count" }, "bars are medians")), grid);
+    draw();
+    return draw;
+  };
+})();

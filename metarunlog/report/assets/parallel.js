@@ -1,0 +1,86 @@
+// Parallel coordinates: an axis a param, the last one the metric, a line a run, coloured by the metric.
+"use strict";
+(() => {
+  const [HEIGHT, TOP, BOTTOM, RIGHT, NARROWEST] = [300, 34, 14, 14, 80];
+  const SVG = "http://www.w3.org/2000/svg";
+
+  function svg(tag, attributes, text) {
+    const made = document.createElementNS(SVG, tag);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    if (text !== undefined) made.textContent = text;
+    return made;
+  }
+
+  const short = (text, length) => (text.length > length ? text.slice(0, length - 1) + "…" : text);
+
+  mrl.views.parallel = (root, data) => {
+    const state = { metric: 0 };
+    const box = mrl.element("div", { class: "parallel scroll", tabindex: "0", role: "region", "aria-label": "Parallel coordinates" });
+    const note = mrl.element("p", { class: "note", role: "status" });
+    let lines = new Map();
+
+    function draw() {
+      const metric = data.metrics[state.metric];
+      const known = metric.values.filter((v) => v !== null);
+      const scale = known.length ? mrl.colours.continuous(mrl.colours.distinct(known)) : null;
+      const axes = data.params.map(([name, values]) => ({ name, values, ...mrl.colours.axis(values) }));
+      if (scale) axes.push({ name: mrl.metricName(metric), values: metric.values, ...scale });
+      const left = 16 + 7 * Math.max(3, ...axes[0].ticks.map(([, text]) => short(text, 12).length));
+      const width = Math.max(box.clientWidth, left + RIGHT + NARROWEST * (axes.length - 1));
+      const x = (at) => left + (axes.length > 1 ? (at * (width - left - RIGHT)) / (axes.length - 1) : 0);
+      const y = (share) => HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM);
+      const good = (v) => (metric.goal === "low" ? 1 - scale.share(v) : scale.share(v));
+      const picture = svg("svg", { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, "aria-hidden": "true" });
+      lines = new Map();
+      const rows = data.ids.map((id, row) => ({ id, row, value: metric.values[row] }));
+      rows.sort((a, b) => (a.value === null ? -1 : b.value === null ? 1 : good(a.value) - good(b.value))); // the best on top
+      for (const { id, row, value } of rows) {
+        const shown = axes.map((axis, at) => [x(at), axis.values[row], axis]).filter(([, v, axis]) => v !== null || axis.slots);
+        const path = "M" + shown.map(([place, v, axis]) => `${place} ${y(axis.share(v))}`).join("L");
+        const line = svg("path", { d: path, class: value === null ? "lost" : "run", stroke: value === null ? mrl.colour("muted") : mrl.colours.ramp(good(value)) });
+        const touch = svg("path", { d: path, class: "touch" });
+        touch.addEventListener("pointerenter", () => mrl.hover(id));
+        touch.addEventListener("pointerleave", () => mrl.hover(null));
+        picture.append(line, touch);
+        lines.set(id, { line, row });
+      }
+      axes.forEach((axis, at) => {
+        picture.append(svg("line", { x1: x(at), x2: x(at), y1: TOP, y2: HEIGHT - BOTTOM, class: "axis" }));
+        const end = at === axes.length - 1 ? "end" : at === 0 ? "start" : "middle";
+        const from = at === axes.length - 1 ? width - 4 : at === 0 ? 4 : x(at);
+        picture.append(svg("text", { x: from, y: 16, "text-anchor": end, class: "name" }, short(axis.name, 24)));
+        for (const [share, text] of axis.ticks) {
+          picture.append(svg("text", { x: x(at) - 6, y: y(share) + 4, "text-anchor": "end" }, short(text, 12)));
+        }
+      });
+      box.replaceChildren(picture);
+    }
+
+    let marked = null;
+    document.addEventListener("mrl-hover", (event) => {
+      marked?.classList.remove("hover");
+      const found = lines.get(event.detail);
+      marked = found?.line;
+      box.classList.toggle("hovering", Boolean(found));
+      marked?.classList.add("hover");
+      const metric = data.metrics[state.metric];
+      note.textContent = found
+        ? [event.detail, ...mrl.plot.params(data, found.row), `${mrl.metricName(metric)} ${mrl.number(metric.values[found.row])}`].join(" · ")
+        : "";
+    });
+
+    if (!data.params.length) {
+      root.append(mrl.element("p", { class: "hint" }, "No param varies."));
+      return null;
+    }
+    root.append(mrl.element("div", { class: "tools" },
+      mrl.select("Metric", data.metrics.map((metric, at) => [String(at), mrl.metricName(metric)]), (at) => { state.metric = Number(at); draw(); })),
+    box, note);
+    draw();
+    let width = box.clientWidth;
+    new ResizeObserver(() => {
+      if (box.clientWidth !== width) { width = box.clientWidth; draw(); }
+    }).observe(box);
+    return draw;
+  };
+})();

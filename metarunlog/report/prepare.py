@@ -1,0 +1,97 @@
+"""Blocks made ready for the templates: what goes into the page, what into a frame's file, what into a data file."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from metarunlog.report.model import Block
+
+# A statistic in the order of a results row -> whether it can be the best for a goal.
+_STATS = ("last", "min", "max")
+_BEST = {"low": ("last", "min"), "high": ("last", "max"), None: ()}
+
+
+@dataclass
+class Extras:
+    """What the blocks of a page put beside it; filled while one `build` runs.
+
+    `frames`: file name -> block, `data`: file name -> key -> what the scripts draw, `scripts`: parts of BokehJS needed.
+    """
+
+    frames: dict[str, Block] = field(default_factory=dict)
+    data: dict[str, dict[str, Any]] = field(default_factory=dict)
+    scripts: set[str] = field(default_factory=set)
+
+
+def prepare(block: Block, stem: str, number: int, data_file: str, extras: Extras) -> dict[str, Any]:
+    """The block for its template (``blocks/TYPE.html``); frames and plot data go to `extras`, links to them stay."""
+    kind = block["type"]
+    shown: dict[str, Any] = {"kind": kind, "header": block.get("header"), "block": block}
+    name = f"{file_name(stem)}.{number}"
+    for key in ("file", "page"):
+        if block.get(key):
+            shown[key] = quote(block[key])
+    if kind == "frame":
+        shown["frame"] = _frame(block, name, extras)
+    if kind == "linkplot":
+        shown["frame"] = _frame(block["frame"], name, extras) if "frame" in block else shown["page"]
+    if kind == "view":
+        data = block["data"]
+        shown["kind"] = data["view"] if data["view"] in ("results", "card") else "plots"
+        shown["data"] = data
+        plots = data.get("curves") if data["view"] == "card" else None if data["view"] == "results" else data
+        if plots is not None:
+            extras.data.setdefault(data_file, {})[name] = plots
+            shown["plots"] = {"view": plots["view"], "key": name, "src": data_file, "data": plots}
+        if data["view"] == "results":
+            shown["best"] = best(data)
+    return shown
+
+
+def best(results: dict[str, Any]) -> set[tuple[int, int, int]]:
+    """(row, metric, statistic) of the best values of a results view: lowest loss, highest score; ties all count.
+
+    A column where all are equal has no best one.
+    """
+    found = set()
+    for at, metric in enumerate(results["metrics"]):
+        for stat, name in enumerate(_STATS):
+            if name not in _BEST[metric["goal"]]:
+                continue
+            column = [(row["metrics"][at][stat], number) for number, row in enumerate(results["rows"])]
+            finite = [
+                (value, number) for value, number in column if isinstance(value, (int, float)) and math.isfinite(value)
+            ]
+            if len({value for value, _ in finite}) > 1:
+                pick = min if metric["goal"] == "low" else max
+                goal = pick(value for value, _ in finite)
+                found |= {(number, at, stat) for value, number in finite if value == goal}
+    return found
+
+
+def file_name(stem: str) -> str:
+    """A name for a file and a URL: function names may hold any letter."""
+    return re.sub(r"[^A-Za-z0-9_.-]", lambda match: f"-{ord(match[0]):x}-", stem)
+
+
+def data_script(entries: dict[str, Any]) -> bytes:
+    """A classic script that hands data to the page: fetch does not work from file://."""
+    text = json.dumps(entries, sort_keys=True, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    return f"mrl.data({text});\n".encode("utf-8", "backslashreplace")
+
+
+def json_in_html(value: Any) -> str:
+    """JSON that may stand inside a script element."""
+    return json.dumps(value, ensure_ascii=True).replace("<", "\\u003c")
+
+
+def _frame(block: Block, name: str, extras: Extras) -> str:
+    file = f"frames/{name}.html"
+    extras.frames[file] = block
+    extras.scripts.update(block["scripts"])
+    return file

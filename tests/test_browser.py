@@ -1,0 +1,294 @@
+"""The report in a real browser, opened from file:// with the network off."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sample_report import HOSTILE, grid, hostile_report, sample, write
+
+CHROMIUM = shutil.which("chromium")
+CHROMEDRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None or CHROMEDRIVER is None, reason="chromium or chromedriver is missing (Debian: chromium-driver)"
+)
+
+
+def start(width: int = 1300, height: int = 900, *flags: str) -> Any:
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    offline = (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-dev-shm-usage",
+    )
+    for flag in (*offline, "--host-resolver-rules=MAP * ~NOTFOUND", f"--window-size={width},{height}", *flags):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    return webdriver.Chrome(options=options, service=webdriver.ChromeService(str(CHROMEDRIVER)))
+
+
+class Page:
+    """One page in a browser, with what the tests ask of it."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, url: str, scheme: str = "light", width: int = 1300) -> Page:
+        emulate = self.driver.execute_cdp_cmd
+        emulate("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        emulate("Emulation.setDeviceMetricsOverride", size)
+        self.driver.get_log("browser")
+        self.driver.get("about:blank")
+        self.driver.get(url)
+        return self
+
+    def js(self, script: str, *args: Any) -> Any:
+        return self.driver.execute_script(script, *args)
+
+    def wait(self, script: str, seconds: float = 10) -> Any:
+        """Until the script returns something true."""
+        end = time.monotonic() + seconds
+        while not (found := self.js(script)):
+            assert time.monotonic() < end, f"not within {seconds} s: {script}"
+            time.sleep(0.05)
+        return found
+
+    def show(self, selector: str) -> None:
+        """Scroll to an element, as a reader does."""
+        self.js("document.querySelector(arguments[0]).scrollIntoView({block: 'center', behavior: 'instant'})", selector)
+
+    def column(self, table: str, number: int) -> list[str]:
+        script = "return [...document.querySelectorAll(arguments[0] + ' tbody tr')].filter(r => !r.hidden)"
+        return list(self.js(script + ".map(r => r.cells[arguments[1]].textContent.trim())", table, number))
+
+    def ink(self, selector: str) -> int:
+        """How many pixels of a canvas are not blank and have a colour (grid and text are grey)."""
+        return int(
+            self.js(
+                """const c = document.querySelector(arguments[0]);
+                const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0;
+                for (let i = 0; i < d.length; i += 4)
+                  if (d[i + 3] > 99 && Math.abs(d[i] - d[i + 1]) + Math.abs(d[i + 1] - d[i + 2]) > 60) n++;
+                return n;""",
+                selector,
+            )
+        )
+
+    def errors(self) -> list[str]:
+        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] != "INFO"]
+
+    def requests(self) -> list[str]:
+        """Every address that was asked for, but files, inline data and blank pages."""
+        messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        urls = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+        return [url for url in urls if not url.startswith(("file:", "data:", "about:", "blob:"))]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    driver = start()
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(browser: Any) -> Page:
+    browser.get_log("performance")
+    return Page(browser)
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write(*sample(tmp_path_factory.mktemp("project")))
+
+
+def scroll_through(page: Page) -> None:
+    height = page.js("return document.documentElement.scrollHeight")
+    for y in range(0, height, 600):
+        page.js("scrollTo({top: arguments[0], behavior: 'instant'})", y)
+        time.sleep(0.03)
+
+
+def test_nothing_is_wrong_and_nothing_leaves_the_machine(page: Page, url: str) -> None:
+    page.open(url)
+    scroll_through(page)
+    page.wait("return document.querySelectorAll('.view:not(.drawn):has(noscript)').length === 0")
+    assert page.js("return document.querySelectorAll('#sub-003 canvas').length") > 0
+    assert page.errors() == []
+    assert page.requests() == []
+
+
+def test_plots_are_loaded_when_they_come_into_view(page: Page, url: str) -> None:
+    page.open(url)
+    page.wait("return document.querySelector('#fn-curves .view.drawn')")
+    assert page.js("return document.querySelector('#sub-012') && !document.querySelector('#sub-006 .view.drawn')")
+    page.show("#sub-006 .view")
+    page.wait("return document.querySelector('#sub-006 .view.drawn canvas')")
+
+
+def test_curves_are_drawn(page: Page, url: str) -> None:
+    page.open(url)
+    canvas = "#fn-curves figure canvas"
+    page.wait("return document.querySelector('#fn-curves .view.drawn')")
+    page.wait(f"return document.querySelector('{canvas}').width > 100")
+    time.sleep(0.2)
+    before = page.ink(canvas)
+    assert before > 500
+    page.js("document.querySelector('#fn-curves input[type=checkbox]').click()")
+    time.sleep(0.2)
+    assert page.ink(canvas) != before and page.ink(canvas) > 500
+    assert page.js("return document.querySelectorAll('#fn-curves figure').length") == 4
+
+
+def test_effects_are_drawn_and_parallel_has_a_line_a_run(page: Page, url: str) -> None:
+    page.open(url)
+    page.show("#fn-effects")
+    page.wait("return document.querySelector('#fn-effects .view.drawn') && document.querySelector('#fn-parallel svg')")
+    time.sleep(0.2)
+    assert page.ink("#fn-effects figure canvas") > 50
+    assert page.js("return document.querySelectorAll('#fn-parallel path.run').length") == 10
+    assert page.js("return document.querySelectorAll('#fn-parallel path.lost').length") == 2
+
+
+def test_pointer_on_a_curve_names_the_run_everywhere(page: Page, url: str) -> None:
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.by import By
+
+    page.open(url)
+    page.show("#fn-curves figure")
+    page.wait("return document.querySelector('#fn-curves .u-over')")
+    over = page.driver.find_element(By.CSS_SELECTOR, "#fn-curves figure .u-over")
+    left, bottom = -over.size["width"] // 2 + 8, over.size["height"] // 2
+    for up in range(20, bottom * 2, 12):
+        ActionChains(page.driver, duration=0).move_to_element_with_offset(over, left, bottom - up).perform()
+        if page.js("return document.querySelector('#fn-curves .tip:not([hidden])')"):
+            break
+    tip = page.js("return [...document.querySelectorAll('#fn-curves .tip:not([hidden]) div')].map(d => d.textContent)")
+    assert tip[0] in grid() and tip[1].startswith("train_loss ") and tip[2].startswith("opt ")
+    assert page.js("return document.querySelector('tr.hover').dataset.id") == tip[0]
+
+
+def test_a_click_on_a_header_sorts(page: Page, url: str) -> None:
+    page.open(url)
+    table = "table.results"
+    click = "document.querySelectorAll('table.results th[data-name=\"train_loss.last\"] button')[0].click()"
+    assert page.column(table, 0) == sorted(grid())
+    assert page.js("return document.querySelector('th[data-name=lr]').getAttribute('aria-sort')") == "none"
+    page.js(click)
+    losses = page.column(table, 5)
+    assert [float(x) for x in losses[:9]] == sorted(float(x) for x in losses[:9])
+    assert set(losses[9:]) == {"nan", "–"}
+    page.js(click)
+    losses = page.column(table, 5)
+    assert [float(x) for x in losses[:9]] == sorted((float(x) for x in losses[:9]), reverse=True)
+    assert set(losses[9:]) == {"nan", "–"}
+    state = "return document.querySelector('th[data-name=\"train_loss.last\"]').getAttribute('aria-sort')"
+    assert page.js(state) == "descending"
+
+
+def test_filter_keeps_what_matches(page: Page, url: str) -> None:
+    page.open(url)
+    put = """const box = document.querySelector('input[type=search]');
+        box.value = arguments[0]; box.dispatchEvent(new Event('input'))"""
+    for words, ids in [
+        ("lr<0.1 opt=adam", ["007", "008", "009", "010"]),
+        ("wait", ["011", "012"]),
+        ("state!=done", ["004", "008", "011", "012"]),
+        ("val_acc.max>=0.96", ["009", "010"]),
+        ("", sorted(grid())),
+    ]:
+        page.js(put, words)
+        assert page.column("table.results", 0) == ids, words
+
+
+def test_rows_lead_to_their_sub_experiments(page: Page, url: str) -> None:
+    page.open(url)
+    page.js("document.querySelector('tr[data-id=\"005\"] a').click()")
+    assert page.js("return location.hash") == "#sub-005"
+    page.wait("const r = document.querySelector('#sub-005').getBoundingClientRect(); return r.top >= 0 && r.top < 200")
+
+
+def test_bokeh_and_html_are_drawn_in_their_frames(page: Page, url: str) -> None:
+    from selenium.webdriver.common.by import By
+
+    page.open(url)
+    page.show("#fn-confusion iframe")
+    bokeh, html = page.driver.find_elements(By.CSS_SELECTOR, "#fn-confusion iframe")
+    assert {frame.get_attribute("sandbox") for frame in (bokeh, html)} == {"allow-scripts"}
+    page.driver.switch_to.frame(bokeh)
+    drawn = """const canvas = []; const look = (n) => { n.querySelectorAll('*').forEach(e => {
+        if (e.tagName === 'CANVAS') canvas.push(e); if (e.shadowRoot) look(e.shadowRoot); }) }; look(document);
+        const colours = c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size;
+        return canvas.some(c => c.width > 100 && colours(c) > 9)"""
+    page.wait(drawn)
+    page.driver.switch_to.default_content()
+    page.driver.switch_to.frame(html)
+    assert "script ran: 42" in page.js("return document.body.textContent")
+    assert page.js("try { return parent.document.title } catch (e) { return 'refused' }") == "refused"
+    page.driver.switch_to.default_content()
+    page.wait("return document.querySelectorAll('#fn-confusion iframe')[1].clientHeight < 200")
+    assert page.errors() == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 390), ("dark", 1300)])
+def test_page_does_not_overflow(page: Page, url: str, scheme: str, width: int) -> None:
+    page.open(url, scheme, width)
+    scroll_through(page)
+    assert page.js("return document.documentElement.scrollWidth") <= width
+    ground = page.js("return getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, ground[4:-1].split(","))) < 200) == (scheme == "dark")
+
+
+def test_everything_but_plots_is_there_without_scripts(page: Page, url: str) -> None:
+    page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        page.driver.get(url)
+        text = page.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": "document.body.textContent"})
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    shown = text["result"]["value"]
+    for part in (
+        "What this sweep asks",
+        "0.991235",
+        "embedding failed",
+        "python ../code/train.py",
+        "plots need JavaScript",
+    ):
+        assert part in shown
+
+
+def test_a_hostile_report_runs_nothing(page: Page, tmp_path: Path) -> None:
+    page.open(write(hostile_report(tmp_path), tmp_path))
+    scroll_through(page)
+    page.wait("return document.querySelector('#fn-curves .drawn') && document.querySelector('#fn-parallel .drawn')")
+    # names and values come back as text where scripts put them
+    assert page.js("return document.querySelector('#fn-curves figcaption').textContent") == HOSTILE.replace(
+        "\u2028", "\u2028"
+    )
+    page.js("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    scroll_through(page)
+    assert page.js("return window.pwned") is None
+    assert page.js("return document.querySelectorAll('main script, [onerror]').length") == 0
+    # nothing got so far that the policy had to stop it
+    assert not [line for line in page.errors() if "Content Security Policy" in line]
+
+
+def test_missing_data_is_told(page: Page, tmp_path: Path) -> None:
+    address = write(hostile_report(tmp_path), tmp_path)
+    (tmp_path / "data" / "curves.js").unlink()
+    page.open(address)
+    page.show("#fn-curves")
+    page.wait(
+        "return document.querySelector('#fn-curves .view').textContent === 'Not shown: data/curves.js is missing.'"
+    )
