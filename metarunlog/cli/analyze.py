@@ -1,0 +1,177 @@
+"""`mrl analyze [EXP]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from metarunlog.cli import common
+from metarunlog.cli import parser as options
+from metarunlog.cli.progress import Progress
+from metarunlog.engine.journal import Journal
+from metarunlog.engine.lock import locked
+from metarunlog.engine.spec import Graph
+from metarunlog.engine.staleness import Judge, short_name
+from metarunlog.errors import InputError, UsageError
+from metarunlog.experiment import Experiment
+from metarunlog.tasks.function import Functions
+from metarunlog.tasks.graph import analysis
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    options.experiment(parser)
+    parser.add_argument("-outdir", metavar="DIR", help="make the report in this folder instead")
+    options.selection(parser)
+    parser.add_argument("--all", action="store_true", help="all experiments")
+    options.jobs(parser, None, "default: the number of processors")
+    parser.add_argument("--retry-failed", action="store_true", help="try again what failed with the same inputs")
+    parser.add_argument("--verify", action="store_true", help="trust no shortcut: hash all files")
+    parser.add_argument("--no-wait", action="store_true", help="exit 75 if another mrl works on the experiment")
+    options.dry_run(parser)
+    options.quiet(parser)
+    options.json_output(parser)
+
+
+@dataclass
+class Result:
+    """What an analyze did, by task name."""
+
+    experiment: Experiment
+    page: Path
+    ran: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    waiting: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        failed = [{"name": name, "error": error} for name, error in sorted(self.failed.items())]
+        page = os.path.relpath(self.page, self.experiment.root)
+        return {
+            "expId": self.experiment.name,
+            "ran": self.ran,
+            "failed": failed,
+            "waiting": self.waiting,
+            "report": page,
+        }
+
+
+def run(args: argparse.Namespace) -> int:
+    project = common.project()
+    if args.all and args.exp:
+        raise UsageError("EXP and --all exclude each other; see `mrl analyze -h`")
+    if args.all:
+        experiments = [e for e in project.experiments() if e.subs]
+    else:
+        experiments = [project.experiment(args.exp)]
+        if not experiments[0].subs:
+            raise InputError(f"experiment {experiments[0].name} has no sub-experiments; `mrl makebatch` makes them")
+    functions = Functions(project.root)
+    results = [_analyze(args, experiment, functions) for experiment in experiments]
+    if args.json and args.all:
+        common.print_json({"experiments": [result.to_json() for result in results]})
+    elif args.json:
+        common.print_json(results[0].to_json())
+    elif not args.quiet:
+        for result in results:
+            print(_line(args, result))
+    return 1 if any(result.failed for result in results) else 0
+
+
+def _analyze(args: argparse.Namespace, experiment: Experiment, functions: Functions) -> Result:
+    outdir = Path(os.path.abspath(args.outdir)) if args.outdir else experiment.analysis_dir
+    only = common.selected(experiment, args.only, args.where)
+    make = partial(analysis, experiment, functions=functions, outdir=outdir)
+    result = Result(experiment, outdir / experiment.config.analysis_outfn)
+    graph = make()
+    judge = _judge(args, graph)
+    stale = [name for name in graph.specs if judge.verdict(name).state == "stale"]
+    if args.dry_run:
+        result.ran = stale
+        if not args.json and not args.quiet:
+            for name in stale:
+                print(name)
+    elif stale or any(True for _ in judge.outdated_states()) or judge.leftovers():
+        with locked(experiment.memory, wait=not args.no_wait, say=common.say):
+            judge = _work(args, result, make, only)
+            graph = judge.graph
+    for name in graph.specs:
+        verdict = judge.verdict(name)
+        if verdict.state == "waiting":
+            result.waiting.append(name)
+        if verdict.state == "failed":
+            if name not in result.failed and not args.quiet:
+                hint = "it is tried again when an input changes, or with --retry-failed"
+                common.say(f"{name} failed before: {verdict.error}; {hint}")
+            result.failed.setdefault(name, verdict.error or "")
+    return result
+
+
+def _work(args: argparse.Namespace, result: Result, make: Any, only: list[str] | None) -> Judge:
+    """Under the lock: what is stale now is done, in doit; then what is left over is cleaned up."""
+    from metarunlog.engine.execute import Executor
+    from metarunlog.engine.run import run, slice_of
+    from metarunlog.tasks.function import fail
+
+    graph: Graph = make()
+    judge = _judge(args, graph)
+    left_out = [name for name in slice_of(judge) if only is not None and _is_of_others(name, only)]
+    if left_out:
+        stale: dict[str, list[str]] = {}
+        for name in left_out:
+            sub_id, _, function = name.partition("/")[2].partition("/")
+            stale.setdefault(sub_id, []).append(function or "parse")
+        graph = make(stale=stale)  # the report marks what is older than its inputs
+        judge = _judge(args, graph)
+    names = [name for name in slice_of(judge) if name not in left_out]
+    summaries = [name for name in names if name.startswith(("overview:", "report:"))]
+    executor = Executor(graph, judge.journal, fail, partial=frozenset(summaries if left_out else ()))
+    _sweep(judge)
+    with Progress(len(names), f"analyze {result.experiment.name}", quiet=args.quiet) as progress:
+
+        def tell(what: str, task: str, error: str | None) -> None:
+            if what == "failed":
+                progress.say(f"{task} failed: {error}")
+            if what != "start":
+                progress.step(task)
+
+        try:
+            if names:
+                executor.start()
+                jobs = args.jobs or len(os.sched_getaffinity(0))
+                outcome = run(judge, executor, names, jobs, tell)
+                result.ran, result.failed = outcome.ran, outcome.failed
+        finally:
+            executor.close()
+    for name, trace in list(judge.outdated_states()):
+        judge.journal.put(short_name(name), trace)
+    return judge
+
+
+def _is_of_others(name: str, only: list[str]) -> bool:
+    """A parse or section of a sub-experiment that was not selected."""
+    return name.startswith(("parse:", "section:")) and name.split("/")[1] not in only
+
+
+def _judge(args: argparse.Namespace, graph: Graph) -> Judge:
+    return Judge(graph, Journal(graph.journal_path), verify=args.verify, retry_failed=args.retry_failed)
+
+
+def _sweep(judge: Judge) -> None:
+    """Delete what tasks made that are no more, so that the folder is as if built from nothing."""
+    for task in judge.leftovers():
+        trace = judge.journal.get(task)
+        for key in trace["out"] if trace else ():
+            path = Path(judge.graph.place.path(key))
+            if path.is_relative_to(judge.graph.derived):
+                path.unlink(missing_ok=True)
+        judge.journal.forget(task)
+
+
+def _line(args: argparse.Namespace, result: Result) -> str:
+    did = f"{len(result.ran)} task{'s' if len(result.ran) != 1 else ''}"
+    parts = [f"would do {did}" if args.dry_run else f"{did} done" if result.ran else "nothing to do"]
+    parts += [f"{n} {word}" for n, word in ((len(result.waiting), "waiting"), (len(result.failed), "failed")) if n]
+    return f"{', '.join(parts)}: {common.shown(result.page)}"

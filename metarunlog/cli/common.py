@@ -1,0 +1,115 @@
+"""What commands share: the project we are in, messages, JSON, selection of sub-experiments."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from metarunlog.errors import InputError, UsageError
+from metarunlog.experiment import Experiment
+from metarunlog.project import Project
+
+
+def project() -> Project:
+    """The project of the working folder."""
+    seen: set[str] = set()
+
+    def once(text: str) -> None:  # an experiment's config repeats what is wrong in the project's
+        if text not in seen:
+            seen.add(text)
+            warn(text)
+
+    return Project.find(here(), once)
+
+
+def here() -> Path:
+    """The working folder as the user sees it, links in it kept where they lead here."""
+    return Path.cwd()
+
+
+def warn(text: str) -> None:
+    say(f"mrl: warning: {text}")
+
+
+def say(text: str) -> None:
+    """A message: to stderr, as results go to stdout."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One document with the schema's number first. NaN and infinity, which JSON does not have, become null."""
+    print(json.dumps(_finite({"schema": 1, **value}), indent=1, ensure_ascii=False))
+
+
+def shown(path: Path) -> str:
+    """A path relative to the working folder."""
+    return os.path.relpath(path, Path.cwd())
+
+
+def selected(experiment: Experiment, only: str | None, where: str | None) -> list[str] | None:
+    """Ids that --only and --where choose; None where neither is given."""
+    if only is None and where is None:
+        return None
+    fits = _fits(where)
+    numbers = None if only is None else _numbers(only)
+    known = {experiment.sub_number(sub.id): sub for sub in experiment.subs}
+    for number in sorted(numbers or ()):
+        if number not in known:
+            raise InputError(f"experiment {experiment.name} has no sub-experiment {number}; `mrl summary` lists them")
+    return [
+        sub.id for number, sub in known.items() if (numbers is None or number in numbers) and fits(dict(sub.params))
+    ]
+
+
+def _fits(where: str | None) -> Callable[[dict[str, Any]], bool]:
+    if where is None:
+        return lambda params: True
+    from metarunlog.expressions import Condition, ExpressionError
+
+    try:
+        condition = Condition(where)
+    except ExpressionError as error:
+        raise UsageError(f"--where: {error}") from None
+
+    def fits(params: dict[str, Any]) -> bool:
+        try:
+            return condition.holds(params)
+        except ExpressionError as error:
+            raise UsageError(f"--where: {error}") from None
+
+    return fits
+
+
+def _numbers(text: str) -> set[int]:
+    chosen: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise UsageError(f"--only: {part.strip() or 'nothing'} is no number or range; write 1,3-5")
+        chosen.update(range(int(first), int(last if dash else first) + 1))
+    return chosen
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    if isinstance(value, float) and value - value != 0:
+        return None
+    return value
+
+
+def ranges(ids: list[str], number: Callable[[str], int | None]) -> str:
+    """Ids in short: 001-003, 007."""
+    found: list[list[str]] = []
+    for id_ in sorted(ids, key=lambda i: number(i) or 0):
+        if found and (number(id_) or 0) == (number(found[-1][-1]) or 0) + 1:
+            found[-1] = [found[-1][0], id_]
+        else:
+            found.append([id_])
+    return ", ".join("-".join(part) for part in found)

@@ -1,0 +1,172 @@
+"""What section and overview have in common: a task that calls one analysis function, the user's or a built-in."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from metarunlog import files, hooks
+from metarunlog.config import Analysis
+from metarunlog.engine.codedigest import CodeBase
+from metarunlog.engine.spec import Job, Spec
+from metarunlog.tasks.names import Names
+
+
+class Functions:
+    """The analysis functions of a project: which are the user's, and the digests of their code. Imports none of it."""
+
+    def __init__(self, root: Path) -> None:
+        self._file = root / files.ANALYZE
+        self._code = CodeBase(root)
+        self._broken = self._file.exists() and self._code.error(self._file) is not None
+
+    def is_builtin(self, name: str, builtins: Mapping[str, Any]) -> bool:
+        """A name is looked up in the user's module first. In a broken module every name may be the user's own."""
+        if self._file.exists() and (self._code.has(self._file, name)):
+            return False
+        return name in builtins
+
+    def digest(self, name: str) -> dict[str, str]:
+        """Part of the code -> digest, of all that the user's function reaches."""
+        return dict(self._code.digest(self._file, name)) if self._file.exists() else {}
+
+
+def spec(
+    names: Names,
+    functions: Functions,
+    analysis: Analysis,
+    builtins: Mapping[str, Any],
+    builtin_versions: Mapping[str, int],
+    *,
+    kind: str,
+    inner: str,
+    doc: str,
+    args: Mapping[str, Any],
+    known: Mapping[str, Any],
+    inputs: Sequence[str],
+    builtin_inputs: Sequence[str],
+    folder: str,
+    after: Sequence[str],
+    waiting: str | None,
+    waiting_dirs: Sequence[str] = (),
+) -> Spec:
+    """The task of one function. `folder` is where the patterns in its `inputs` start; `known` the values by name."""
+    name = analysis.function
+    builtin = functions.is_builtin(name, builtins)
+    stem = f"{inner.split('/')[0]}.{name}" if kind == "section" else name
+    target = names.section(stem)
+    call = {
+        "function": name,
+        "builtin": kind if builtin else None,
+        "args": list(analysis.args),
+        "known": dict(known),
+        "stem": stem,
+        "target": names.path(target),
+        "root": str(names.experiment.root),
+    }
+    if not builtin:
+        call["waiting_dirs"] = list(waiting_dirs)
+    version = builtin_versions.get(name, 0)
+    return Spec(
+        name=names.task(kind, inner),
+        doc=doc,
+        inputs=tuple(
+            dict.fromkeys((*inputs, *(builtin_inputs if builtin else ()), *_globbed(names, folder, analysis.inputs)))
+        ),
+        targets=(target,),
+        args={"xtrargs": list(analysis.args), **args},
+        code=dict if builtin else lambda: functions.digest(name),
+        versions=names.versions(name, version) if builtin else names.user_versions,
+        after=tuple(after),
+        waiting=None if analysis.always else waiting,
+        action=Job("metarunlog.tasks.function:run", call, isolated=not builtin),
+    )
+
+
+def run(
+    function: str,
+    builtin: str | None,
+    args: list[Any],
+    known: dict[str, Any],
+    stem: str,
+    target: str,
+    root: str,
+    waiting_dirs: Sequence[str] = (),
+    import_error: str | None = None,
+) -> dict[str, Any]:
+    """The action, in a worker: call the function and write its blocks; a card in their place where it fails."""
+    from metarunlog.report import blocks
+
+    written: list[str] = []
+    outcome: dict[str, Any] = {"state": "ok"}
+    try:
+        if import_error is not None:
+            line = import_error.strip().splitlines()[-1].replace(f"{root}/", "")
+            made = [blocks.error_block(function, line, import_error.replace(f"{root}/", ""))]
+            outcome = {"state": "failed", "error": f"{files.ANALYZE} cannot be imported: {line}"}
+        else:
+            call = _builtin(builtin, function) if builtin else hooks.find(function)
+            positional, keywords = hooks.bind(call, _with_frame(known), args)
+            made, written = blocks.to_blocks(call(*positional, **keywords), Path(known["outdir"]), stem)
+    except (Exception, SystemExit) as error:
+        missing = getattr(error, "filename", None) if isinstance(error, FileNotFoundError) else None
+        if missing and any(os.path.abspath(str(missing)).startswith(d + "/") for d in waiting_dirs):
+            text = f"waits for {os.path.abspath(str(missing)).removeprefix(f'{root}/')}"
+            made, outcome = [blocks.waiting_block(text)], {"state": "waiting", "error": text}
+        else:
+            line, text = hooks.describe_failure(error, root)
+            made, outcome = [blocks.error_block(function, line, text)], {"state": "failed", "error": line}
+    _close_figures()
+    files.write_if_changed(Path(target), blocks.dump_section(made, function))
+    outdir = Path(known["outdir"])
+    return {**outcome, "targets": [str(outdir / name) for name in written]}
+
+
+def _builtin(kind: str, name: str) -> Any:
+    from metarunlog import analysis
+
+    return (analysis.SUBEXP if kind == "section" else analysis.OVERVIEW)[name]
+
+
+def _with_frame(known: dict[str, Any]) -> dict[str, Any]:
+    """`Dparams` as a DataFrame: index the ids, a row a sub-experiment."""
+    import pandas as pd
+
+    rows = known["Dparams"]
+    columns = list(dict.fromkeys(name for params in rows.values() for name in params))
+    frame = pd.DataFrame({c: [params.get(c) for params in rows.values()] for c in columns}, index=list(rows))
+    frame["subExpId"] = list(rows)
+    return {**known, "Dparams": frame}
+
+
+def _globbed(names: Names, folder: str, patterns: Sequence[str]) -> list[str]:
+    """Keys of the files that the `inputs` of the config name. A plain name counts also while there is no such file."""
+    found: list[str] = []
+    for pattern in patterns:
+        if glob.has_magic(pattern):
+            found += sorted(glob.glob(pattern, root_dir=f"{names.experiment.dir}/{folder}", recursive=True))
+        else:
+            found.append(pattern)
+    return [f"{folder}/{name}" if folder else name for name in found]
+
+
+def _close_figures() -> None:
+    """Figures that a built-in or a user's function left open."""
+    import sys
+
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None:
+        pyplot.close("all")
+
+
+def fail(spec: Spec, error: str, path: Path) -> None:
+    """Write an error card in place of what a task that died would have made, so that the report can show why."""
+    from metarunlog.report import blocks
+
+    name = spec.name.rpartition("/")[2]
+    if path.parent.name == "sections":
+        line = error.strip().splitlines()[-1] if error.strip() else "it failed"
+        files.write_if_changed(path, blocks.dump_section([blocks.error_block(name, line, error)], name))

@@ -1,0 +1,83 @@
+"""The graph of an experiment: one definition, read by `mrl analyze`, `mrl status`, `mrl doit` and plain doit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from metarunlog.engine.spec import Graph, Spec
+from metarunlog.errors import TemplateError
+from metarunlog.experiment import Experiment
+from metarunlog.tasks import overview, parse, report, section
+from metarunlog.tasks.function import Functions
+from metarunlog.tasks.names import Names
+
+
+def analysis(
+    experiment: Experiment,
+    *,
+    functions: Functions | None = None,
+    outdir: Path | None = None,
+    stale: Mapping[str, Sequence[str]] | None = None,
+) -> Graph:
+    """Parse, sections, overview, report. `stale` names functions, by sub-experiment, whose part is marked as old."""
+    names = Names(experiment, outdir or experiment.analysis_dir)
+    functions = functions or Functions(experiment.root)
+    specs = {spec.name: spec for spec in _analysis(experiment, functions, names, stale or {})}
+    return Graph(names.place, specs, names.outdir, experiment.memory)
+
+
+def everything(experiment: Experiment, functions: Functions, *, launches: bool) -> Graph:
+    """The analysis, and before it the batch, and, for doit, the launches."""
+    names = Names(experiment, experiment.analysis_dir)
+    specs: dict[str, Spec] = {}
+    specs.update((spec.name, spec) for spec in batch(experiment))
+    if launches:
+        from metarunlog.tasks import launch
+
+        for sub in experiment.subs:
+            spec = launch.spec(experiment, sub, names)
+            specs[spec.name] = spec
+    specs.update(analysis(experiment, functions=functions).specs)
+    return Graph(names.place, specs, names.outdir, experiment.memory)
+
+
+def batch(experiment: Experiment) -> Iterator[Spec]:
+    """The makebatch tasks; a template that is broken or missing is a task that says so."""
+    from metarunlog import batch as batch_module
+    from metarunlog.tasks import makebatch
+
+    names = Names(experiment, experiment.analysis_dir)
+    try:
+        plan = batch_module.plan(experiment)
+    except TemplateError as error:
+        if experiment.config.confTemplFile and any(
+            (experiment.dir / n).exists() for n in experiment.config.confTemplFile
+        ):
+            yield makebatch.broken(names, error)
+        return
+    yield from makebatch.specs(plan, names)
+
+
+def _analysis(
+    experiment: Experiment,
+    functions: Functions,
+    names: Names,
+    stale: Mapping[str, Sequence[str]],
+) -> Iterator[Spec]:
+    config = experiment.config
+    parses = [parse.spec(experiment, sub, names) for sub in experiment.subs]
+    sections = {
+        sub.id: [section.spec(experiment, sub, entry, functions, names, parsed) for entry in config.analysis_subexp]
+        for sub, parsed in zip(experiment.subs, parses, strict=True)
+    }
+    for sub, parsed in zip(experiment.subs, parses, strict=True):
+        yield parsed
+        yield from sections[sub.id]
+    before = [s.name for s in parses] + [s.name for specs in sections.values() for s in specs]
+    overviews: list[Spec] = []
+    for entry in config.analysis_overview:
+        overviews.append(overview.spec(experiment, entry, functions, names, parses, before))
+        before = [*before, overviews[-1].name]
+        yield overviews[-1]
+    yield report.spec(experiment, names, overviews, sections, parses, stale)

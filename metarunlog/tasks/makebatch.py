@@ -1,0 +1,80 @@
+"""makebatch: template -> configs, a task a sub-experiment. It judges itself by the bytes that it would write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from metarunlog import files
+from metarunlog.batch import Plan, Row
+from metarunlog.engine.spec import Reason, Spec, Verdict
+from metarunlog.errors import MrlError
+from metarunlog.tasks.names import Names
+
+
+class KeptError(MrlError):
+    """A config that was edited, or whose run has started, is not overwritten."""
+
+
+def specs(plan: Plan, names: Names) -> Iterator[Spec]:
+    """A task for each point of the grid."""
+    templates = plan.experiment.config.confTemplFile
+    for row in plan.rows:
+        written = (*templates, *plan.sources.copies, files.META)
+        yield Spec(
+            name=names.task("makebatch", row.id),
+            doc=f"render the config of {plan.experiment.path}/{row.id}",
+            inputs=tuple(dict.fromkeys((*templates, *plan.sources.copies))),
+            targets=tuple(f"{row.id}/{name}" for name in written),
+            decided=_verdict(plan, row),
+            action=_Apply(plan, row),
+        )
+
+
+def broken(names: Names, error: MrlError) -> Spec:
+    """In place of the tasks of a template that cannot be read, so that other experiments can be worked on."""
+
+    def fail() -> None:
+        raise error
+
+    verdict = Verdict(
+        "stale", (Reason("template_changed", names.experiment.config.confTemplFile[0], new=str(error), is_path=True),)
+    )
+    return Spec(name=names.task("makebatch", "template"), doc=str(error), decided=verdict, action=fail)
+
+
+class _Apply:
+    def __init__(self, plan: Plan, row: Row) -> None:
+        self._plan, self._row = plan, row
+
+    def __call__(self) -> None:
+        if self._row.verdict == "keep":
+            raise KeptError(
+                f"{self._plan.experiment.path}/{self._row.id} is kept: {self._row.why}; see `mrl makebatch -h`"
+            )
+        self._plan.apply([self._row])
+
+
+def _verdict(plan: Plan, row: Row) -> Verdict:
+    if row.verdict == "unchanged":
+        return Verdict("up-to-date")
+    if row.verdict == "keep":
+        return Verdict("kept", note=row.why)
+    if row.verdict == "new":
+        return Verdict("stale", (Reason("never_built", names_of(row)),))
+    if row.verdict == "adopt":
+        return Verdict("stale", (Reason("params_changed", "params", new=names_of(row)),))
+    gone = row.why.startswith("its folder")
+    return Verdict(
+        "stale",
+        tuple(
+            Reason("target_missing", f"{row.id}/{name}", is_path=True)
+            if gone
+            else Reason("template_changed", name, old=row.old.get(name, "")[:8], new=row.hashes[name][:8], is_path=True)
+            for name in row.differs
+        ),
+    )
+
+
+def names_of(row: Row) -> str:
+    """The params of a row in a few words."""
+    return ", ".join(f"{name}={value}" for name, value in row.params.items()) or row.id

@@ -1,0 +1,50 @@
+"""overview: one function's part of the first page, over all sub-experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from metarunlog import analysis as builtin
+from metarunlog import files
+from metarunlog.config import Analysis
+from metarunlog.engine.spec import Spec
+from metarunlog.experiment import Experiment
+from metarunlog.tasks import function
+from metarunlog.tasks.names import Names
+
+
+def spec(
+    experiment: Experiment,
+    entry: Analysis,
+    functions: function.Functions,
+    names: Names,
+    parses: Sequence[Spec],
+    after: Sequence[str],
+) -> Spec:
+    """One overview function. It waits while no sub-experiment has a log, unless the config says `always`."""
+    rows = {sub.id: dict(sub.params) for sub in experiment.subs}
+    waiting = [sub for sub, parse in zip(experiment.subs, parses, strict=True) if parse.waiting]
+    ready = [sub.id for sub, parse in zip(experiment.subs, parses, strict=True) if not parse.waiting]
+    return function.spec(
+        names,
+        functions,
+        entry,
+        builtin.OVERVIEW,
+        builtin.VERSIONS,
+        kind="overview",
+        inner=entry.function,
+        doc=f"{entry.function} over {experiment.path}",
+        args={"subExps": rows},
+        known={
+            "expDir": str(experiment.dir),
+            "outdir": str(names.outdir),
+            "subExpIds": list(rows),
+            "Dparams": rows,
+        },
+        inputs=(),
+        builtin_inputs=[*(names.parsed(i) for i in ready), *(f"{i}/{files.RUN}" for i in rows)],
+        folder="",
+        after=tuple(after),
+        waiting=None if ready else "no log yet",
+        waiting_dirs=[str(sub.dir) for sub in waiting],
+    )

@@ -1,0 +1,146 @@
+"""report: sections and overview -> pages, a task an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from metarunlog import files
+from metarunlog.engine.spec import Job, Spec
+from metarunlog.experiment import Experiment, SubExperiment
+from metarunlog.tasks.names import Names
+
+#: Part of what decides staleness: raise it when the pages of the same sections change.
+VERSION = 1
+
+
+def spec(
+    experiment: Experiment,
+    names: Names,
+    overviews: Sequence[Spec],
+    sections: Mapping[str, Sequence[Spec]],
+    parses: Sequence[Spec],
+    stale: Mapping[str, Sequence[str]],
+) -> Spec:
+    """The pages. `sections` are by sub-experiment; `stale` names the functions whose part is older than its inputs,
+    by sub-experiment, "" for overview functions: what a limited analyze leaves out."""
+    ready = [s for specs in (overviews, *sections.values()) for s in specs if not s.waiting]
+    note = experiment.config.note_fn
+    runs = [f"{sub.id}/{files.RUN}" for sub in experiment.subs]
+    page = names.derived(experiment.config.analysis_outfn)
+    subs = [
+        {
+            "id": sub.id,
+            "params": dict(sub.params),
+            "orphan": sub.orphan,
+            "waiting": parse.waiting,
+            "sections": [_place(names, section) for section in sections[sub.id]],
+            "stale": list(stale.get(sub.id, ())),
+        }
+        for sub, parse in zip(experiment.subs, parses, strict=True)
+    ]
+    shown = {
+        "project": experiment.config.name,
+        "outfn": experiment.config.analysis_outfn,
+        "overview": [_place(names, overview) for overview in overviews],
+        "stale": list(stale.get("", ())),
+    }
+    return Spec(
+        name=names.task("report"),
+        doc=f"the pages of {experiment.path}",
+        inputs=(*(s.targets[0] for s in ready), note, files.META, *runs),
+        targets=(page,),
+        args={"config": {k: shown[k] for k in ("project", "outfn")}, "subExps": [_counted(sub) for sub in subs]},
+        versions=names.versions("report", VERSION),
+        after=tuple(s.name for s in (*overviews, *(s for specs in sections.values() for s in specs), *parses)),
+        action=Job(
+            "metarunlog.tasks.report:run",
+            {
+                "experiment_dir": str(experiment.dir),
+                "outdir": str(names.outdir),
+                "note": note,
+                "shown": shown,
+                "subs": subs,
+            },
+        ),
+    )
+
+
+def run(
+    experiment_dir: str, outdir: str, note: str, shown: dict[str, Any], subs: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The action, in a worker: read the sections, build the pages, write those that changed."""
+    from metarunlog.report import model, pages
+
+    folder = Path(experiment_dir)
+    meta = files.read_json(folder / files.META) or {}
+    report = model.Report(
+        project=shown["project"],
+        expId=meta.get("expId", 0),
+        description=str(meta.get("description") or ""),
+        gitHash=str(meta.get("gitHash") or ""),
+        gitDescription=str(meta.get("gitDescription") or ""),
+        dirty=bool(meta.get("dirty")),
+        timestamp=str(meta.get("timestamp") or ""),
+        user=str(meta.get("user") or ""),
+        note=_text(folder / note),
+        overview=tuple(_section(*place) for place in shown["overview"]),
+        subexps=tuple(
+            model.SubExp(
+                id=sub["id"],
+                params=sub["params"],
+                state=_state(folder, sub),
+                orphan=sub["orphan"],
+                stale=tuple(sub["stale"]),
+                sections=tuple(_section(*place) for place in sub["sections"]),
+            )
+            for sub in subs
+        ),
+        stale=tuple(shown["stale"]),
+        outfn=shown["outfn"],
+    )
+    made = {**pages.assets(report), **pages.build(report)}
+    for name, data in made.items():
+        files.write_if_changed(Path(outdir) / name, data)
+    return {"targets": [f"{outdir}/{name}" for name in made]}
+
+
+def _place(names: Names, section: Spec) -> tuple[str, str | None, str | None]:
+    """Function name, path of the section file, and for what it waits."""
+    function = section.name.rpartition("/")[2]
+    return function, None if section.waiting else names.path(section.targets[0]), section.waiting
+
+
+def _counted(sub: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a sub-experiment counts for the pages beside the files."""
+    return {**sub, "sections": [[function, waiting] for function, _, waiting in sub["sections"]]}
+
+
+def _section(function: str, path: str | None, waiting: str | None) -> tuple[str, tuple[dict[str, Any], ...]]:
+    from metarunlog.report import blocks
+
+    if path is None:
+        return function, (blocks.waiting_block(waiting or "waiting"),)
+    try:
+        return function, tuple(blocks.load_section(Path(path).read_bytes())[1])
+    except OSError:
+        return function, (blocks.waiting_block("not made yet"),)
+    except blocks.ReturnError as error:
+        return function, (blocks.error_block(function, str(error), ""),)
+
+
+def _state(folder: Path, sub: Mapping[str, Any]) -> str:
+    state = SubExperiment(sub["id"], folder / sub["id"], {}, False).state
+    if state is not None:
+        return state
+    if (folder / sub["id"] / files.DONE).exists():
+        return "done"
+    return "waiting" if sub["waiting"] else "has logs"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return ""

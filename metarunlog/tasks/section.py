@@ -1,0 +1,49 @@
+"""section: one function's part of a sub-experiment's page, a task a sub-experiment and function."""
+
+from __future__ import annotations
+
+from metarunlog import analysis as builtin
+from metarunlog import files
+from metarunlog.config import Analysis
+from metarunlog.engine.spec import Spec
+from metarunlog.experiment import Experiment, SubExperiment
+from metarunlog.tasks import function
+from metarunlog.tasks.names import Names
+
+
+def spec(
+    experiment: Experiment,
+    sub: SubExperiment,
+    entry: Analysis,
+    functions: function.Functions,
+    names: Names,
+    parse: Spec,
+) -> Spec:
+    """One section; waiting while the sub-experiment has no log, unless the config says `always`."""
+    params = dict(sub.params)
+    run_files = (files.RUN, files.RUN_LOG, *experiment.config.confTemplFile)
+    return function.spec(
+        names,
+        functions,
+        entry,
+        builtin.SUBEXP,
+        builtin.VERSIONS,
+        kind="section",
+        inner=f"{sub.id}/{entry.function}",
+        doc=f"{entry.function} of {experiment.path}/{sub.id}",
+        args={"params": params},
+        known={
+            "expDir": str(experiment.dir),
+            "subExpDir": str(sub.dir),
+            "outdir": str(names.outdir),
+            "subExpIds": [sub.id],
+            "subExpId": sub.id,
+            "params": {**params, "subExpId": sub.id},
+            "Dparams": {sub.id: params},
+        },
+        inputs=() if parse.waiting else (names.parsed(sub.id),),
+        builtin_inputs=[f"{sub.id}/{name}" for name in dict.fromkeys((*run_files, *map(str, entry.args)))],
+        folder=sub.id,
+        after=(parse.name,),
+        waiting=parse.waiting,
+    )
