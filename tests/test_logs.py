@@ -22,9 +22,10 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from metarunlog import logs
 from metarunlog.logs import LogFile, UnreadablePickle, find, metrics_of, parse, summary_frame
-from metarunlog.logs.cells import frame
+from metarunlog.logs.cells import Table, frame
 from metarunlog.logs.delimited import read_delimited
 from metarunlog.logs.find import base_name
 from metarunlog.logs.jsonlines import read_json
@@ -418,6 +419,16 @@ def shown(table: pd.DataFrame) -> str:
     return repr(cells(table))
 
 
+def plain(table: Table) -> str:
+    """A table before it is a DataFrame, which takes ten times as long to make."""
+    columns = [column.values if isinstance(column.values, list) else column.values.tolist() for column in table.columns]
+    return repr((list(table.names), columns, [column.last for column in table.columns]))
+
+
+def height(table: Table) -> int:
+    return len(table.columns[0].values)
+
+
 cell = st.one_of(
     st.integers(-(10**6), 10**6).map(str),
     st.floats(allow_nan=True).map(repr),
@@ -435,6 +446,7 @@ def test_csv_cut_at_every_byte_gives_the_complete_records(rows: list[tuple[str, 
         writer.writerow(row)
         ends.append(len(buffer.getvalue().encode()))
     data = buffer.getvalue().encode()
+    whole = {n: plain(read_delimited(data[: ends[n]], named=True, prefer=",")[0]) for n in range(1, len(ends))}
     for cut in range(1, len(data) + 1):
         complete = sum(stop <= cut for stop in ends[1:])
         text = data[:cut].decode(errors="ignore").encode()  # the character cut in two is the matter of the source
@@ -443,14 +455,20 @@ def test_csv_cut_at_every_byte_gives_the_complete_records(rows: list[tuple[str, 
         except NoTable:
             assert complete == 0
             continue
-        expected, _ = read_delimited(data[: ends[complete]], named=True, prefer=",")
-        assert shown(frame(table, "f")) == shown(frame(expected, "f"))
-        assert len(frame(table, "f")) == complete - 1
+        if not complete:  # a header cut between \r and \n
+            assert not height(table)
+            continue
+        assert plain(table) == whole[complete]
+        assert height(table) == complete - 1
         assert table.partial == (len(text) > ends[complete])
 
 
-value = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.integers()))
-record = st.dictionaries(st.text(max_size=5), st.one_of(value, st.dictionaries(st.text(max_size=3), value)), min_size=1)
+value = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.integers(), max_size=2)
+)
+record = st.dictionaries(
+    st.text(max_size=5), st.one_of(value, st.dictionaries(st.text(max_size=3), value, max_size=2)), max_size=4
+)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -464,6 +482,7 @@ def test_json_lines_cut_at_every_byte_give_the_complete_records(
         line = json.dumps(one, ensure_ascii=ascii_only).encode(errors="replace")
         ends.append(len(data) + len(line))  # the brace closes the record, the line end may be missing
         data += line + end.encode()
+    whole = [plain(read_json(data[:stop])[0]) for stop in ends]
     for cut in range(1, len(data) + 1):
         complete = sum(stop <= cut for stop in ends)
         text = data[:cut].decode(errors="ignore").encode()
@@ -472,17 +491,16 @@ def test_json_lines_cut_at_every_byte_give_the_complete_records(
         except NoTable:
             assert complete == 0
             continue
-        expected, _ = read_json(data[: ends[complete - 1]])
-        assert shown(frame(table, "f")) == shown(frame(expected, "f"))
-        assert len(frame(table, "f")) == complete
+        assert plain(table) == whole[complete - 1]
+        assert height(table) == complete
         assert table.partial == bool(text[ends[complete - 1] :].strip())
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, lambda data: data.decode().encode("utf-16")])
 def test_archives_and_utf16_cut_at_every_byte_give_a_prefix(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
-    text = "step,loss\n" + "".join(f"{i},{i / 7}\n" for i in range(40))
+    text = "step,loss\n" + "".join(f"{i},{i / 7}\n" for i in range(15))
     data = pack(text.encode())
-    whole = [f"{i}" for i in range(40)]
+    whole = [f"{i}" for i in range(15)]
     for cut in range(len(data)):
         (tmp_path / "m.csv").write_bytes(data[:cut])
         parsed = parse(tmp_path, [LogFile("m", "m.csv")])
@@ -497,9 +515,11 @@ def test_archives_and_utf16_cut_at_every_byte_give_a_prefix(tmp_path: Path, pack
 # --- the two ways to read rows are one ------------------------------------------------------------------------------
 
 word = st.sampled_from(
-    ("", "1", "2.5", "-3e-5", "nan", "NaN", "inf", "-Infinity", " 4", "5 ", "None", "NA", "True", "false", "abc", "a b")
-    + ("1_0", "0x1", "99999999999999999999", "9223372036854775807", "-0", "1e400", "+7", '"q"', '"a,b"', '"l\n2"')
-    + ('"x""y"', '5" disk', '"open', ".5", "5.", "1e", "007", "é", "#c", " ", "\t", "nan ", "1;2", "1.#IND", "null")
+    [
+        *("", "1", "2.5", "-3e-5", "nan", "NaN", "inf", "-Infinity", " 4", "5 ", "None", "NA", "True", "false", "abc"),
+        *("1_0", "0x1", "99999999999999999999", "9223372036854775807", "-0", "1e400", "+7", '"q"', '"a,b"', '"l\n2"'),
+        *('"x""y"', '5" disk', '"open', ".5", "5.", "1e", "007", "é", "#c", " ", "\t", "nan ", "1;2", "1.#IND", "null"),
+    ]
 )
 
 
@@ -554,13 +574,11 @@ def test_rows_read_by_pandas_equal_rows_read_exactly(
             "no separator found: neither comma, tab, semicolon, bar nor blanks make columns",
         ),
         (b"a,b\n" + b"1,2,3\n" * 5 + b"1,2\n", "5 of 6 lines do not have 2 fields"),
-        (b"[" * 100_000, "no separator found: neither comma, tab, semicolon, bar nor blanks make columns"),
         (b"a" * (9 << 20) + b",b\n1,2\n", "its first line is over 8 MB long"),
     ],
     ids=repr,
 )
 def test_bad_log_gives_a_reason(refuse: Callable[..., str], content: bytes, reason: str) -> None:
-    content += b"\n" if content.startswith(b"[") else b""
     assert refuse(content) == reason
 
 
@@ -722,10 +740,14 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (exp / "002/val.csv").write_text("epoch,loss,f1\n1,0.75,nan\n")
     (exp / "003").mkdir()
     params = {sub: {"lr": lr, "opt": "sgd"} for sub, lr in (("001", 0.1), ("002", 0.01), ("003", 1))}
-    known = SimpleNamespace(
-        analysis_dir=exp / "analysis", logs=None, skip=frozenset({"conf.yaml"}), sub_ids=list(params), params=params
-    )
-    monkeypatch.setattr("metarunlog.project.settings_of", lambda folder: known)
+
+    def settings_of(folder: Path) -> SimpleNamespace:
+        derived = (folder if folder == exp else folder.parent) / "analysis"
+        return SimpleNamespace(
+            analysis_dir=derived, logs=None, skip=frozenset({"conf.yaml"}), sub_ids=list(params), params=params
+        )
+
+    monkeypatch.setattr("metarunlog.project.settings_of", settings_of)
     monkeypatch.delenv("MRL_FROZEN", raising=False)
     return exp
 
@@ -780,10 +802,14 @@ def test_load_parses_where_the_pickle_is_broken(experiment: Path) -> None:
 def test_load_frozen_looks_at_no_log(experiment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     analyze(experiment, "001")
     later(experiment / "001/metrics.csv", 20)
-    monkeypatch.setenv("MRL_FROZEN", "1")
+    monkeypatch.setenv("MRL_FROZEN", str(experiment))
+    monkeypatch.setenv("MRL_FROZEN_OUTDIR", str(experiment / "analysis"))
     assert logs.load(experiment / "001")["metrics"]["loss"][0] == 99
     assert logs.load(experiment / "002") == {}
-    assert logs.load(experiment / "001", analysis_dir=experiment / "elsewhere") == {}
+    assert logs.summary(experiment)["loss.last"].tolist()[0] == 0.125
+    other = experiment.parent / "0002"  # of another experiment there may be no pickles
+    tree(other, "001/metrics.csv")
+    assert logs.load(other / "001")["metrics"]["loss"][0] == 0.5
 
 
 def test_load_with_its_own_settings(experiment: Path) -> None:

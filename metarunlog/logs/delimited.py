@@ -43,6 +43,7 @@ def read_delimited(
     how = f"{'blanks' if layout.sep == BLANKS else repr(layout.sep)} between columns"
     how += "" if layout.header else ", no header line"
     how += f", {rows.bad} lines left out that do not have {layout.width} fields" if rows.bad else ""
+    how += f", a quote that is not closed left out the last {rows.swallowed} lines" if rows.swallowed > 1 else ""
     how += f", {repeats} repeated header lines left out" if repeats else ""
     return Table(layout.names, rows.columns, partial or rows.cut), how
 

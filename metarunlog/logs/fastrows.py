@@ -58,7 +58,7 @@ def read_rows_fast(body: bytes, layout: Layout) -> Rows | None:
             columns[j] = column(texts[j].tolist(), layout.decimal)
     if columns[layout.width - 1].last is not None and not _all_whole(body, layout, quoted, len(made)):
         return None  # a row with too few fields looks like one whose last cell is empty
-    return Rows([columns[j] for j in range(layout.width)], 0, False)
+    return Rows([columns[j] for j in range(layout.width)])
 
 
 def _read(body: bytes, layout: Layout, quoted: bool, **options: Any) -> pd.DataFrame:

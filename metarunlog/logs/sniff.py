@@ -16,6 +16,7 @@ SEPARATORS = (",", "\t", ";", "|", BLANKS)
 _MAX_LINE = 8 << 20  # bytes of a line of the sample; 10,000 long names are less than 1 MB
 _SAMPLE = 25  # lines
 _SAMPLE_BYTES = 1 << 16  # three lines are enough where they are longer
+_NAME = re.compile(r"[\w./ -]{1,60}")  # of the one column of a file that has no rows yet
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 
 
@@ -54,7 +55,7 @@ def sniff(lines: Sequence[str], comment: str | None, *, named: bool, prefer: str
     if not named:
         raise NoTable("text, but neither columns nor json lines")
     single = _layout(lines, sep or prefer or ",", comment, at_least=1)
-    if single is None or (single.rows and not single.numeric):
+    if single is None or not (single.numeric if single.rows else _NAME.fullmatch(single.names[0])):
         raise NoTable("no separator found: neither comma, tab, semicolon, bar nor blanks make columns")
     return single
 
@@ -107,7 +108,7 @@ def _layout(lines: Sequence[str], sep: str, comment: str | None, at_least: int =
         rest = rows
     else:
         # a separator at the end of the header, or of every line, makes no column
-        if len(first) == width + 1 and not first[-1].strip():
+        if not first[-1].strip() and (len(first) == width + 1 or not any(row[-1].strip() for row in rest)):
             first = first[:-1]
         layout = Layout(sep, tuple(name.strip() for name in first), True)
     if layout.width < at_least:

@@ -60,16 +60,17 @@ def _snapshot(path: str) -> bytes:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as e:
         raise NoTable(f"cannot be read ({e.strerror})") from None
-    with os.fdopen(fd, "rb", buffering=0) as f:
+    try:
         info = os.fstat(fd)
         if stat.S_ISDIR(info.st_mode):
             raise NoTable("a folder, not a file")
         if not stat.S_ISREG(info.st_mode):
             raise NoTable("not a regular file")
-        try:
-            return _read(f.read, info.st_size)
-        except OSError as e:
-            raise NoTable(f"cannot be read ({e.strerror})") from None
+        return _read(lambda size: os.read(fd, size), info.st_size)
+    except OSError as e:
+        raise NoTable(f"cannot be read ({e.strerror})") from None
+    finally:
+        os.close(fd)
 
 
 def _read(read: Callable[[int], bytes], size: int) -> bytes:
