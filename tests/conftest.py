@@ -1,134 +1,17 @@
-"""A real project in a real git repository, and `mrl` as users start it."""
+"""Fixtures: projects made from literals, with the helpers of support.py."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-BIN = Path(sys.executable).parent  # where `mrl` and `doit` are, also without PATH
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-@dataclass(frozen=True)
-class ProjectDir:
-    """A project of the tests, driven from outside by the commands."""
-
-    root: Path
-    env: Mapping[str, str]
-
-    def run(
-        self, *argv: str, cwd: Path | None = None, code: int | None = None, env: Mapping[str, str] | None = None
-    ) -> Done:
-        """Run a program; fails the test where `code` is given and the exit code is another."""
-        done = subprocess.run(
-            argv,
-            cwd=cwd or self.root,
-            env={**self.env, **(env or {})},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert code is None or done.returncode == code, f"{argv}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback (most recent call last)" not in done.stderr, done.stderr
-        return Done(done.returncode, done.stdout, done.stderr)
-
-    def mrl(self, *argv: str, code: int | None = 0, **kwargs: Any) -> Done:
-        return self.run(str(BIN / "mrl"), *argv, code=code, **kwargs)
-
-    def doit(self, *argv: str, code: int | None = 0, **kwargs: Any) -> Done:
-        return self.run(str(BIN / "doit"), *argv, code=code, **kwargs)
-
-    def git(self, *argv: str) -> str:
-        return self.run("git", *argv, code=0).out
-
-    def commit(self, message: str = "a commit") -> None:
-        self.git("add", "-A")
-        self.git("commit", "-q", "-m", message)
-
-    def write(self, files: Mapping[str, str | bytes]) -> None:
-        """Files by path; texts are dedented."""
-        for name, content in files.items():
-            path = self.root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, str):
-                path.write_text(textwrap.dedent(content))
-            else:
-                path.write_bytes(content)
-
-    def read(self, name: str) -> str:
-        return (self.root / name).read_text()
-
-    def configure(self, **keys: Any) -> None:
-        """Set keys of the project's config."""
-        path = self.root / ".mrl.cfg"
-        path.write_text(json.dumps({**json.loads(path.read_text()), **keys}))
-
-    def log(self, sub: str, loss: tuple[float, ...] = (3.0, 2.0, 1.0), name: str = "metrics.csv") -> None:
-        """A log as a training run writes it."""
-        rows = "".join(f"{step},{value}\n" for step, value in enumerate(loss))
-        (self.root / "exp/0001" / sub / name).write_text("step,loss\n" + rows)
-
-    def analyze(self, *argv: str, code: int = 0) -> list[str]:
-        """The tasks that ran."""
-        ran: list[str] = self.mrl("analyze", "--json", *argv, code=code).json["ran"]
-        return sorted(ran)
-
-
-def clean_environment() -> dict[str, str]:
-    """An environment without HOME, locale, git identity or global git config."""
-    return {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        **{f"GIT_{role}_{what}": "test@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-    }
+from support import TEMPLATE, ProjectDir, clean_environment, new_project
 
 
 @pytest.fixture
 def clean_env() -> dict[str, str]:
     return clean_environment()
-
-
-def new_project(root: Path, files: Mapping[str, str | bytes]) -> ProjectDir:
-    """A project from a literal: a git repository with these files, `mrl init exp` and one commit."""
-    project = ProjectDir(root, clean_environment())
-    project.root.mkdir()
-    project.git("init", "-q", "-b", "main")
-    project.write(files)
-    project.mrl("init", "exp")
-    project.commit("Set up")
-    return project
-
-
-TEMPLATE = """\
-lr: {{ lr }}
-layers: {{ layers }}
-# MRL:grid['lr'] = [0.1, 0.01]
-# MRL:grid['layers'] = [1, 2]
-"""
 
 
 @pytest.fixture
@@ -151,11 +34,3 @@ def logged(project: ProjectDir) -> ProjectDir:
     for n, sub in enumerate(("001", "002", "003", "004")):
         project.log(sub, (3.0 + n, 2.0 + n, 1.0 + n))
     return project
-
-
-def need(program: str) -> str:
-    """The path of a program; skips the test where it is missing (.ci/run allows no skip)."""
-    found = shutil.which(program)
-    if found is None:
-        pytest.skip(f"{program} is not installed")
-    return found

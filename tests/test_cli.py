@@ -13,8 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-
-from tests.conftest import BIN, TEMPLATE, ProjectDir
+from support import BIN, TEMPLATE, ProjectDir
 
 Make = Callable[[Mapping[str, str | bytes]], ProjectDir]
 RUN = "echo training; printf 'step,loss\\n0,2\\n1,1\\n' > metrics.csv; test {{ layers }} != 2"

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from tests.conftest import ProjectDir, new_project
+from support import ProjectDir, new_project
 
 ANALYZE = """\
 import helpers
