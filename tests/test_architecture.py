@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "launch": {"experiment"},
     "hooks": set(),
     "logs": {"project"},
-    "report": set(),
+    "report": {"analysis"},  # how a value is shown is decided where it is made
     "analysis": {"logs"},
     "tasks": {"analysis", "batch", "config", "engine", "experiment", "hooks", "launch", "logs", "project", "report"},
     "demo": set(),
