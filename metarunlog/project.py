@@ -203,7 +203,8 @@ class Project:
         return f"uncommitted changes ({shown}); commit them, or use -nc to take them along as a patch"
 
 
-SETUP_FILES = (files.CONFIG, files.DODO, ".gitignore")
+IGNORE = ".gitignore"
+SETUP_FILES = (files.CONFIG, files.DODO, IGNORE)
 
 
 def commit_command(top: Path, names: Collection[str]) -> str:
@@ -213,13 +214,13 @@ def commit_command(top: Path, names: Collection[str]) -> str:
     return f"git add {shlex.join(sorted(names))} && git commit -m 'Set up metarunlog'"
 
 
-def init(root: Path, outdir: str) -> list[str]:
+def init(root: Path, outdir: str, *, dry_run: bool = False) -> list[str]:
     """Make `root` a project; returns the names of the files written. InputError where it is one, GitError elsewhere."""
     from metarunlog import git
 
     top = git.top_of(root)
     if (root / files.CONFIG).exists():
-        raise InputError("is there already; edit it, or delete it to start anew", file=files.CONFIG)
+        raise InputError("there is one already; edit it, or delete it to start anew", file=files.CONFIG)
     folder = os.path.relpath((root / outdir).absolute(), root)
     if folder.startswith("..") or folder == "." or os.path.isabs(folder):
         raise InputError(f"OUTDIR must be a folder inside the project, not {outdir}")
@@ -234,21 +235,21 @@ def init(root: Path, outdir: str) -> list[str]:
         "analysis_overview": overview,
         "analysis_subexp": {"card": []},
     }
-    written = [files.CONFIG]
-    files.write(root / files.CONFIG, files.to_json(cfg))
+    made = {files.CONFIG: files.to_json(cfg)}
     if not (root / files.DODO).exists():
-        files.write(root / files.DODO, dodo_template())
-        written.append(files.DODO)
-    (root / folder).mkdir(parents=True, exist_ok=True)
-    ignore = root / ".gitignore"
-    text = ignore.read_text() if ignore.exists() else ""
-    missing = [line for line in (f"/{folder}/", f"/{files.LAST}") if line not in text.splitlines()]
+        made[files.DODO] = dodo_template()
+    ignore = root / IGNORE
+    text = ignore.read_bytes() if ignore.exists() else b""
+    lines = text.decode("utf-8", "replace").splitlines()
+    missing = [line for line in (f"/{folder}/", f"/{files.LAST}") if line not in lines]
     if missing:
-        files.write(
-            ignore, (text + ("\n" if text and not text.endswith("\n") else "") + "\n".join(missing) + "\n").encode()
-        )
-        written.append(".gitignore")
-    return written
+        text += b"\n" if text and not text.endswith(b"\n") else b""
+        made[IGNORE] = text + "".join(f"{line}\n" for line in missing).encode()
+    if not dry_run:
+        for name, data in made.items():
+            files.write(root / name, data)
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    return list(made)
 
 
 def dodo_template() -> bytes:

@@ -100,6 +100,7 @@ def clean_environment() -> dict[str, str]:
         "PATH": os.environ.get("PATH", os.defpath),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
+        **{k: v for k, v in os.environ.items() if k.startswith("COV")},
         **{f"GIT_{role}_{what}": "test@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
     }
 

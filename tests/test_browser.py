@@ -161,6 +161,15 @@ def test_effects_are_drawn_and_parallel_has_a_line_a_run(page: Page, url: str) -
     assert page.js("return document.querySelectorAll('#fn-parallel path.lost').length") == 2
 
 
+def test_a_diverged_run_does_not_flatten_the_others(page: Page, url: str) -> None:
+    page.open(url)
+    assert page.js("return mrl.plot.farLimits([0.2, 0.3, 0.25, 0.4, 0.8, 3260])") == [0.2, 0.8]
+    assert page.js("return mrl.plot.farLimits([0.2, 0.3, 0.25, 0.4, 0.8])") is None
+    curve = "[...Array(40).keys()].map(k => 2 / (k + 1))"
+    assert page.js(f"return mrl.plot.outlierLimits({curve})") is None
+    assert page.js(f"return mrl.plot.outlierLimits([...{curve}, 1e9])[1]") < 10
+
+
 def test_pointer_on_a_curve_names_the_run_everywhere(page: Page, url: str) -> None:
     from selenium.webdriver import ActionChains
     from selenium.webdriver.common.by import By

@@ -234,7 +234,7 @@ SEEN += [
     helper("importlib, literal", "import importlib\ndef main(): return importlib.import_module('helpers').g()"),
     helper("importlib, start known", "import importlib\ndef main(): return importlib.import_module(f\"plug_{'a'}\").g()", "plug_a.py", {"plug_a.py": H["helpers.py"]}),
     helper("importlib, in a package", "import importlib\ndef main(): return importlib.import_module('pkg.' + 'sub').g()", "pkg/sub.py", PKG),
-    helper("importlib, nothing known", "from importlib import import_module as im\nN = 'helpers'\ndef main(): return im(N).g()"),
+    helper("importlib, nothing known", "from importlib import import_module as im\nN = 'helpers'\ndef main(): return im(N).g()", others={**H, "some.libs/notes.txt": "", "0001/code/x.py": "("}),
     helper("__import__", "def main(): return __import__('helpers').g()"),
     helper("sys.modules", "import sys\nfrom helpers import h\ndef main(): return sys.modules['helpers'].g()"),
     helper("pickle", "import pickle\nfrom helpers import h\ndef main(): return pickle.loads(b'chelpers\\ng\\n.')()"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support import BIN, Done, ProjectDir, clean_environment
-from test_browser import Page, browser, page, scroll_through  # noqa: F401  (fixtures)
+from test_browser import Page, scroll_through
 from test_browser import pytestmark as needs_chromium
 
 
@@ -63,7 +63,7 @@ def test_only_what_is_stale_after_a_change_of_a_function(demo: tuple[ProjectDir,
 
 
 @needs_chromium
-def test_the_report_of_the_demo_in_a_browser(demo: tuple[ProjectDir, Done, float], page: Page) -> None:  # noqa: F811
+def test_the_report_of_the_demo_in_a_browser(demo: tuple[ProjectDir, Done, float], page: Page) -> None:
     project, _, _ = demo
     page.open((project.root / "exp/0001/analysis/index.html").as_uri())
     scroll_through(page)

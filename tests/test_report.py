@@ -7,10 +7,12 @@ import math
 import re
 import subprocess
 import sys
+from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from sample_report import hostile_report
@@ -106,6 +108,13 @@ def test_table_keeps_numbers() -> None:
     assert made["columns"] == ["x", "n", "s", "b"] and made["index"] == [""]
     assert made["rows"] == [[["r"], [1.23456789, 10**12, "a", True]], [["q"], [{"n": "nan"}, 3, None, False]]]
     assert made["numeric"] == [True, True, False, False]
+
+
+def test_cells_become_json() -> None:
+    numbers = [np.float32(0.5), np.int64(3), np.bool_(True), math.inf, np.float64("nan")]
+    assert [tables.cell(value) for value in numbers] == [0.5, 3, True, {"n": "inf"}, {"n": "nan"}]
+    others = [pd.NaT, pd.NA, None, pd.Timestamp("2026-01-02"), 1 + 2j, Fraction(1, 4)]
+    assert [tables.cell(value) for value in others] == [None, None, None, "2026-01-02 00:00:00", "(1+2j)", 0.25]
 
 
 def test_table_of_series_and_multiindex() -> None:
@@ -338,7 +347,8 @@ def test_params_that_differ_come_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.04, "0 s"), (42, "42 s"), (185, "3 min 05 s"), (7620, "2 h 07 min"), (360000, "4 d 4 h")]
+    ("seconds", "text"),
+    [(0, "under 1 s"), (42, "42 s"), (185, "3 min 05 s"), (7620, "2 h 07 min"), (360000, "4 d 4 h")],
 )
 def test_duration(seconds: float, text: str) -> None:
     assert shown.duration(seconds) == text
@@ -361,8 +371,7 @@ def test_every_view_has_a_template() -> None:
 def test_what_waits_says_so_once() -> None:
     wait = (blocks.waiting_block("no log yet"),)
     subs = (SubExp("001", {}, "waiting", sections=(("card", wait), ("tsne", wait))),)
-    page = pages.build(Report("p", 1, overview=(("results", wait), ("mine", wait)), subexps=subs))[
-        "index.html"
-    ].decode()
+    report = Report("p", 1, overview=(("results", wait), ("mine", wait)), subexps=subs)
+    page = pages.build(report)["index.html"].decode()
     assert page.count("Waiting: no log yet") == 1 and page.count("no log yet") == 3
     assert ">Results</h2>" in page and ">mine</h2>" in page and ">card<" not in page

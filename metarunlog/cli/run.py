@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 
 from metarunlog import launch
 from metarunlog.cli import common
@@ -87,6 +88,7 @@ def _foreground(args: argparse.Namespace) -> int:
         raise UsageError("name the sub-experiment: `mrl run EXP/SUB -- COMMAND...`")
     experiment, id_ = common.project().experiment_sub(args.exp)
     if args.dry_run:
+        print(f"{id_}  {shlex.join(args.command)}")
         return 0
     outcome = launch.Launcher(experiment).foreground(experiment.sub(id_), args.command)
     if outcome.state == "skipped":

@@ -241,14 +241,19 @@ class Graph:
 
     def _below(self, folder: Path, package: str, start: str) -> Iterator[Module]:
         """The modules in a folder whose dotted name has this start. Experiments and environments are left out."""
-        for entry in sorted(os.scandir(folder), key=lambda each: each.name):
-            name = entry.name.split(".")[0]
+        try:
+            entries = sorted(os.scandir(folder), key=lambda each: each.name)
+        except OSError:  # not ours to read, so not to import either
+            return
+        for entry in entries:
+            is_folder = entry.is_dir(follow_symlinks=False)
+            name = entry.name if is_folder else entry.name.split(".")[0]
             dotted = package + name
             if not name.isidentifier() or name == "__pycache__" or not _may_start(dotted, start):
                 continue
-            if entry.is_dir():
+            if is_folder:
                 path = folder / name
-                if entry.is_symlink() or (path / files.META).exists() or (path / "pyvenv.cfg").exists():
+                if (path / files.META).exists() or (path / "pyvenv.cfg").exists():
                     continue
                 yield from self._below(path, dotted + ".", start)
             if dotted.startswith(start):

@@ -69,7 +69,7 @@ class Executor:
             "state": state,
             **({"error": _last_line(str(error))} if error else {}),
             "in": inputs,
-            "read": self._read_states(seen, set(spec.inputs) | out),
+            "read": self._read_states(seen, set(spec.inputs) | out) | self._also_read(value, disk),
             "ls": self._listings(seen),
             "out": {key: after.state(key) for key in sorted(out)},
             "args": args,
@@ -122,6 +122,10 @@ class Executor:
             if key not in known:
                 states[key] = None if numbers is None else [*numbers, _digest_of(path, numbers)]
         return states
+
+    def _also_read(self, value: Mapping[str, Any], disk: Disk) -> dict[str, FileState]:
+        """What the action itself says that it depends on."""
+        return {key: disk.state(key) for key in map(self.graph.place.key, value.get("reads", ()))}
 
     def _listings(self, seen: Seen) -> dict[str, str]:
         made = {}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from metarunlog.analysis import values
 from metarunlog.report.markup import format_value, markdown_html
 from metarunlog.report.model import Block, Section, SubExp
 
@@ -44,13 +44,22 @@ def waits_for(sections: Sequence[Section]) -> str:
 def varying(subexps: Sequence[SubExp]) -> list[str]:
     """The params that tell the sub-experiments apart, in the order of their first appearance."""
     names = dict.fromkeys(name for sub in subexps for name in sub.params if name not in _IDS)
-    return [name for name in names if values.distinct([values.param(sub.params.get(name)) for sub in subexps]) > 1]
+    return [name for name in names if len({_canonical(sub.params.get(name)) for sub in subexps}) > 1]
 
 
 def params_of(params: Mapping[str, Any], first: Sequence[str]) -> list[tuple[str, Any, bool]]:
     """(name, value, differs from other sub-experiments), those that differ first."""
-    rows = [(name, values.param(value), name in first) for name, value in params.items() if name not in _IDS]
+    rows = [(name, _plain(value), name in first) for name, value in params.items() if name not in _IDS]
     return sorted(rows, key=lambda row: not row[2])
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    """A param as a cell: lists and dicts as their JSON text."""
+    return _canonical(value) if isinstance(value, (list, tuple, dict)) else value
 
 
 def date(text: str) -> str:
@@ -63,7 +72,9 @@ def date(text: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """42 s, 3 min 05 s, 2 h 07 min, 4 d 3 h."""
+    """42 s, 3 min 05 s, 2 h 07 min, 4 d 3 h. Run records count whole seconds."""
+    if seconds < 1:
+        return "under 1 s"
     if seconds < 60:
         return f"{format_value(round(seconds, 1))} s"
     minutes, rest = divmod(round(seconds), 60)

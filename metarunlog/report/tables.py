@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from typing import Any
-
-from metarunlog.analysis import values
 
 MAX_ROWS = 2000  # a report is read; what is longer belongs into a file
 MAX_COLUMNS = 200
@@ -33,18 +33,34 @@ def table(data: Any) -> dict[str, Any]:
     }
 
 
+def cell(value: Any) -> Any:
+    """A value as JSON: numbers stay numbers (nan and inf are ``{"n": ...}``), missing is None, the rest text."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else {"n": repr(float(value))}
+    if type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():  # a numpy scalar
+        item = value.item()
+        return str(value) if type(item) is type(value) else cell(item)
+    if isinstance(value, numbers.Real):
+        return cell(int(value) if isinstance(value, numbers.Integral) else float(value))
+    return str(value)
+
+
 def _column(series: Any) -> list[Any]:
     """Missing text is None; nan among numbers is a value, and shown as such."""
-    cells = [values.cell(value) for value in series.tolist()]
+    cells = [cell(value) for value in series.tolist()]
     is_text = any(isinstance(one, str) for one in cells)
     return [None if is_text and isinstance(one, dict) else one for one in cells]
 
 
 def _label(label: Any) -> list[Any]:
-    return [values.cell(part) for part in label] if isinstance(label, tuple) else [values.cell(label)]
+    return [cell(part) for part in label] if isinstance(label, tuple) else [cell(label)]
 
 
 def _numeric(column: list[Any]) -> bool:
     """Whether to align a column as numbers."""
-    found = [cell for cell in column if cell is not None]
+    found = [one for one in column if one is not None]
     return bool(found) and all(isinstance(c, (int, float, dict)) and not isinstance(c, bool) for c in found)

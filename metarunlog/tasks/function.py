@@ -106,7 +106,12 @@ def run(
         if import_error is not None:
             line = import_error.strip().splitlines()[-1].replace(f"{root}/", "")
             made = [blocks.error_block(function, line, import_error.replace(f"{root}/", ""))]
-            outcome = {"state": "failed", "error": f"{files.ANALYZE} cannot be imported: {line}"}
+            # whichever line is at fault: an edit of any module that was imported may be the cure
+            outcome = {
+                "state": "failed",
+                "error": f"{files.ANALYZE} cannot be imported: {line}",
+                "reads": _modules(root),
+            }
         else:
             call = _builtin(builtin, function) if builtin else hooks.find(function)
             positional, keywords = hooks.bind(call, _with_frame(known), args)
@@ -151,6 +156,15 @@ def _globbed(names: Names, folder: str, patterns: Sequence[str]) -> list[str]:
         else:
             found.append(pattern)
     return [f"{folder}/{name}" if folder else name for name in found]
+
+
+def _modules(root: str) -> list[str]:
+    """The project's modules that this process has imported, and the one that it has not."""
+    import sys
+
+    loaded = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
+    own = {name for name in loaded if name.startswith(f"{root}/") and not name.startswith(f"{sys.prefix}/")}
+    return sorted({*own, f"{root}/{files.ANALYZE}"})
 
 
 def _close_figures() -> None:

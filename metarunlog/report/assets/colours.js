@@ -46,13 +46,17 @@
     return continuous(found);
   }
 
-  function continuous(found) {
-    const log = logarithmic(found);
+  // Sorted numbers; `limits` are the ends of the axis where some lie far beyond.
+  function continuous(found, limits = null) {
+    const [first, last] = limits || [found[0], found[found.length - 1]];
+    const log = logarithmic([first, last]);
     const scale = log ? Math.log : (v) => v;
-    const low = scale(found[0]);
-    const high = scale(found[found.length - 1]);
-    const share = (v) => (high > low ? (scale(v) - low) / (high - low) : 0.5);
+    const low = scale(first);
+    const high = scale(last);
+    const share = (v) => (high > low ? (scale(Math.min(Math.max(v, first), last)) - low) / (high - low) : 0.5);
     const ticks = [0, 0.25, 0.5, 0.75, 1].map((s) => [s, mrl.number(log ? Math.exp(low + s * (high - low)) : low + s * (high - low), 3)]);
+    if (found[found.length - 1] > last) ticks[4][1] = `≥ ${ticks[4][1]}`;
+    if (found[0] < first) ticks[0][1] = `≤ ${ticks[0][1]}`;
     return { share, ticks, slots: 0 };
   }
 

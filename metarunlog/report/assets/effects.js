@@ -9,11 +9,13 @@
   mrl.views.effects = (root, data) => {
     const grid = mrl.element("div", { class: "plots" });
     const state = { metric: 0, log: false };
+    const hint = mrl.element("span", { class: "count" });
     let close = [];
 
     function draw() {
       close.forEach((one) => one());
       grid.replaceChildren();
+      hint.textContent = "bars are medians";
       close = data.params.map(([param, values]) => {
         const label = `${name(data.metrics[state.metric])} by ${param}`;
         const box = mrl.element("div", { class: "canvas", role: "img", "aria-label": label });
@@ -33,24 +35,30 @@
       const accent = mrl.colour("accent");
       const ticks = axis.slots ? axis.ticks.map(([share]) => share * (width - 1)) : axis.ticks.map(([share]) => share);
       const labels = axis.ticks.map(([, text]) => text);
-      const limits = log ? null : mrl.plot.outlierLimits(points.map((point) => point.y));
+      const limits = log ? null : mrl.plot.farLimits(points.map((point) => point.y));
+      const beyond = (point) => (!limits ? 0 : point.y > limits[1] ? 1 : point.y < limits[0] ? -1 : 0);
+      if (limits) hint.textContent = "bars are medians, triangles lie far beyond the others";
+      // Pixels in the plot, from its upper left; what is far out stands at the edge.
+      const spot = (u, point) => [u.valToPos(point.x, "x"),
+        beyond(point) > 0 ? 8 : beyond(point) < 0 ? u.over.clientHeight - 8 : u.valToPos(point.y, "y")];
       return mrl.plot.make(box, {
         height: 220,
-        data: [points.map((point) => point.x), points.map((point) => point.y)],
+        data: [points.map((point) => point.x), points.map((point) => (beyond(point) ? null : point.y))],
         options: {
           cursor: { points: { show: false }, x: false, y: false, drag: { x: false, y: false } },
           scales: {
             x: { time: false, range: axis.slots ? [-0.5, width - 0.5] : [-0.04, 1.04] },
-            y: log ? { distr: 3 } : { range: mrl.plot.linearRange(limits) },
+            y: log ? { distr: 3 } : { range: mrl.plot.linearRange(null) },
           },
           axes: mrl.plot.axes({ xsplits: ticks, xvalues: () => labels }),
           series: [{}, { paths: () => null, points: { show: true, size: 8.5, width: 1.25, stroke: accent, fill: mrl.colour("accent-soft") } }],
-          hooks: { draw: [(u) => medians(u, points, axis)] },
+          hooks: { draw: [(u) => medians(u, points, axis), (u) => triangles(u, points.filter(beyond), beyond, spot)] },
         },
         nearest: (u, left, top) => {
           let best = null;
           for (const point of points) {
-            const away = Math.hypot(u.valToPos(point.x, "x") - left, u.valToPos(point.y, "y") - top);
+            const [x, y] = spot(u, point);
+            const away = Math.hypot(x - left, y - top);
             if (away < NEAR && (!best || away < best.away)) best = { away, point };
           }
           if (!best) return null;
@@ -62,7 +70,7 @@
           if (!point) return;
           context.fillStyle = accent;
           context.beginPath();
-          context.arc(u.valToPos(point.x, "x"), u.valToPos(point.y, "y"), 6, 0, 7);
+          context.arc(...spot(u, point), 6, 0, 7);
           context.fill();
         },
       });
@@ -104,6 +112,25 @@
       context.restore();
     }
 
+    // Runs far beyond the others, as arrows at the edge.
+    function triangles(u, points, beyond, spot) {
+      const ratio = devicePixelRatio;
+      const context = u.ctx;
+      context.save();
+      context.fillStyle = mrl.colour("bad");
+      for (const point of points) {
+        const [x, y] = spot(u, point);
+        const [left, top] = [u.bbox.left + x * ratio, u.bbox.top + y * ratio];
+        const size = 5 * ratio;
+        context.beginPath();
+        context.moveTo(left, top - beyond(point) * size);
+        context.lineTo(left - size, top + beyond(point) * size);
+        context.lineTo(left + size, top + beyond(point) * size);
+        context.fill();
+      }
+      context.restore();
+    }
+
     if (!data.params.length) {
       root.append(mrl.element("p", { class: "hint" }, "No param varies."));
       return null;
@@ -111,7 +138,7 @@
     root.append(mrl.element("div", { class: "tools" },
       mrl.select("Metric", data.metrics.map((metric, at) => [String(at), name(metric)]), (at) => { state.metric = Number(at); draw(); }),
       mrl.checkbox("log y", false, (log) => { state.log = log; draw(); }),
-      mrl.element("span", { class: "count" }, "bars are medians")), grid);
+      hint), grid);
     draw();
     return draw;
   };

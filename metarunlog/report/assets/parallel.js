@@ -22,7 +22,7 @@
     function draw() {
       const metric = data.metrics[state.metric];
       const known = metric.values.filter((v) => v !== null);
-      const scale = known.length ? mrl.colours.continuous(mrl.colours.distinct(known)) : null;
+      const scale = known.length ? mrl.colours.continuous(mrl.colours.distinct(known), mrl.plot.farLimits(known)) : null;
       const axes = data.params.map(([name, values]) => ({ name, values, ...mrl.colours.axis(values) }));
       if (scale) axes.push({ name: mrl.metricName(metric), values: metric.values, ...scale });
       const left = 16 + 7 * Math.max(3, ...axes[0].ticks.map(([, text]) => short(text, 12).length));

@@ -38,6 +38,16 @@ mrl.plot = (() => {
     return span > 0 && (sorted[sorted.length - 1] > high + 2 * span || sorted[0] < low - 2 * span) ? limits : null;
   }
 
+  // The same for one value a run: far from the middle half of the runs, as a run that diverged is.
+  function farLimits(values) {
+    if (values.length < 5) return null;
+    const sorted = Float64Array.from(values).sort();
+    const at = (share) => sorted[Math.round(share * (sorted.length - 1))];
+    const reach = 4 * Math.max(at(0.75) - at(0.25), 0.02 * Math.abs(at(0.5)));
+    const near = sorted.filter((value) => value >= at(0.25) - reach && value <= at(0.75) + reach);
+    return near.length < sorted.length ? [near[0], near[near.length - 1]] : null;
+  }
+
   // A uPlot in `box`, as wide as that is. `nearest(u, left, top)` gives {id, lines} or null, `mark(u, context, id)` draws on top.
   function make(box, { options, data, nearest, mark, height = 240 }) {
     const u = new uPlot({
@@ -90,5 +100,5 @@ mrl.plot = (() => {
     return data.params.map(([name, values]) => `${name} ${mrl.number(values[row])}`);
   }
 
-  return { axes, linearRange, outlierLimits, make, params };
+  return { axes, linearRange, outlierLimits, farLimits, make, params };
 })();

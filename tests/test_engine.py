@@ -1,0 +1,227 @@
+"""The engine below the commands: journal, state of files, workers, lock."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import BIN, ProjectDir
+
+from metarunlog.engine.disk import GRAIN_NS, Disk, now_ns
+from metarunlog.engine.journal import Journal
+from metarunlog.engine.lock import locked
+from metarunlog.engine.spec import Graph, Job, Place, Spec
+from metarunlog.engine.staleness import Judge, short_name
+from metarunlog.engine.workers import Workers
+from metarunlog.errors import LockedError
+
+
+def trace(n: int = 0) -> dict[str, Any]:
+    return {"at": n, "state": "ok", "in": {}, "read": {}, "ls": {}, "out": {}, "args": {}, "code": {}, "versions": {}}
+
+
+# --- journal ---
+
+
+def test_journal_remembers_the_newest(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "d/traces.jsonl")
+    journal.put("a", trace(1))
+    journal.put("b", trace(2))
+    journal.put("a", trace(3))
+    journal.forget("b")
+    journal.ignore("c")
+    again = Journal(tmp_path / "d/traces.jsonl")
+    assert again.get("a") == trace(3) and again.get("b") is None and again.is_ignored("c")
+
+
+@given(data=st.data())
+def test_journal_torn_anywhere_loses_only_what_was_torn(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("torn") / "traces.jsonl"
+    journal = Journal(path)
+    for n in range(4):
+        journal.put(f"t{n}", trace(n))
+    whole = path.read_bytes()
+    cut = data.draw(st.integers(0, len(whole)))
+    path.write_bytes(whole[:cut])
+    torn = Journal(path)
+    complete = whole[:cut].count(b"\n")
+    assert [t for t, _ in torn.items()][:complete] == [f"t{n}" for n in range(complete)]
+    torn.put("later", trace(9))
+    healed = Journal(path)
+    assert healed.get("later") == trace(9), "what comes after a torn line is not lost with it"
+    assert all(healed.get(f"t{n}") == trace(n) for n in range(complete))
+
+
+@given(noise=st.binary(max_size=60))
+def test_journal_survives_any_garbage(tmp_path_factory: pytest.TempPathFactory, noise: bytes) -> None:
+    path = tmp_path_factory.mktemp("noise") / "traces.jsonl"
+    journal = Journal(path)
+    journal.put("first", trace(1))
+    path.write_bytes(path.read_bytes() + noise + b"\n")
+    again = Journal(path)
+    again.put("second", trace(2))
+    last = Journal(path)
+    assert last.get("first") == trace(1) and last.get("second") == trace(2)
+
+
+def test_journal_is_compacted(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "traces.jsonl")
+    for n in range(2000):
+        journal.put("only", trace(n))
+    assert (tmp_path / "traces.jsonl").stat().st_size < 200_000
+    assert Journal(tmp_path / "traces.jsonl").get("only") == trace(1999)
+
+
+# --- state of files ---
+
+
+def disk(folder: Path, **kwargs: bool) -> Disk:
+    return Disk(Place(folder, folder), **kwargs)
+
+
+def test_a_touched_file_is_the_same(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("one")
+    state = disk(tmp_path).state("f")
+    os.utime(tmp_path / "f", (1, 1))
+    assert disk(tmp_path).same("f", state, now_ns()) and not disk(tmp_path).exactly("f", state, now_ns())
+
+
+def test_the_same_size_and_time_is_not_the_same(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("one")
+    before = (tmp_path / "f").stat()
+    state = disk(tmp_path).state("f")
+    (tmp_path / "f").write_text("two")
+    os.utime(tmp_path / "f", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert not disk(tmp_path).same("f", state, now_ns())
+
+
+def test_unchanged_numbers_are_trusted_only_outside_the_clocks_grain(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("one")
+    state = disk(tmp_path).state("f")
+    assert state is not None
+    forged = [*state[:4], "another digest"]  # as if the content had changed within one tick of the clock
+    at = now_ns()
+    assert not disk(tmp_path).same("f", forged, at), "too fresh: the content is read"
+    assert disk(tmp_path).same("f", forged, at + 2 * GRAIN_NS), "old enough: the numbers are trusted"
+    assert not disk(tmp_path, trust=False).same("f", forged, at + 2 * GRAIN_NS), "--verify trusts none"
+
+
+def test_a_missing_file_is_the_same_while_it_is_missing(tmp_path: Path) -> None:
+    assert disk(tmp_path).same("f", None, 0)
+    (tmp_path / "f").write_text("")
+    assert not disk(tmp_path).same("f", None, 0)
+
+
+@pytest.mark.parametrize("name", ["parse:0001/001", "report:0001", "section:0001/001/card"])
+def test_short_names_leave_the_experiment_out(name: str) -> None:
+    assert short_name(name) == name.replace("0001/", "").replace(":0001", "")
+
+
+def test_keys_lead_back_to_their_paths(tmp_path: Path) -> None:
+    place = Place(tmp_path, tmp_path / "exp/0001")
+    for path, key in (("exp/0001/a/b", "a/b"), ("helpers.py", "@/helpers.py"), ("exp/0001", "."), ("", "@/.")):
+        absolute = os.path.normpath(tmp_path / path)
+        assert place.key(absolute) == key and os.path.normpath(place.path(key)) == absolute
+    assert place.key("/else/where") == "/else/where" == place.path("/else/where")
+
+
+def test_a_stale_upstream_is_named(tmp_path: Path) -> None:
+    place = Place(tmp_path, tmp_path)
+    job = Job("m:f", {})
+    specs = {
+        "parse:e/1": Spec("parse:e/1", "", job, inputs=("log",), targets=("pkl",)),
+        "section:e/1": Spec("section:e/1", "", job, inputs=("pkl",), targets=("html",), after=("parse:e/1",)),
+    }
+    for name in ("log", "pkl", "html"):
+        (tmp_path / name).write_text(name)
+    journal = Journal(tmp_path / "t.jsonl")
+    view = disk(tmp_path)
+    for name, spec in specs.items():
+        states = {"in": {k: view.state(k) for k in spec.inputs}, "out": {k: view.state(k) for k in spec.targets}}
+        journal.put(short_name(name), {**trace(now_ns()), **states})
+    graph = Graph(place, specs, tmp_path, tmp_path)
+    assert [Judge(graph, journal).verdict(n).state for n in specs] == ["up-to-date", "up-to-date"]
+    (tmp_path / "log").write_text("longer")
+    judge = Judge(graph, journal)
+    assert [r.kind for r in judge.verdict("section:e/1").reasons] == ["upstream"]
+    journal.put(
+        "parse:1", {**trace(now_ns()), "in": {"log": disk(tmp_path).state("log")}, "out": {"pkl": view.state("pkl")}}
+    )
+    assert judge.verdict("section:e/1").state == "up-to-date", "early cutoff: the pickle is the same"
+
+
+# --- workers ---
+
+
+def test_workers_do_jobs_and_survive_crashes(tmp_path: Path) -> None:
+    workers = Workers(tmp_path, {})
+    try:
+        assert workers.call(Job("os.path:join", {"a": "x"})).value == "x"
+        failed = workers.call(Job("os:chdir", {"path": "/nowhere/at/all"}))
+        assert failed.error is not None and "FileNotFoundError" in failed.error and not failed.crashed
+        died = workers.call(Job("os:_exit", {"status": 3}))
+        assert died.crashed and died.error == "the process ended itself with exit code 3"
+        killed = workers.call(Job("os:abort", {}))
+        assert killed.crashed and killed.error == "the process was killed by SIGABRT"
+        assert workers.call(Job("os.path:join", {"a": "y"})).value == "y"
+    finally:
+        workers.close()
+
+
+def test_workers_end_with_their_starter(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom metarunlog.engine.workers import Workers\n"
+        f"w = Workers(Path({str(tmp_path)!r}), {{}})\nprint(w._process.pid, flush=True)\nos.kill(os.getpid(), 9)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stdout
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{out.strip()}/status").exists() and "zygote" in Path(f"/proc/{out.strip()}/cmdline").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+# --- lock ---
+
+
+def test_a_second_mrl_gives_up_or_waits(logged: ProjectDir) -> None:
+    memory = logged.root / "exp/0001/.mrl.d"
+    with locked(memory, wait=True, say=print):
+        done = logged.mrl("analyze", "--no-wait", code=75)
+        assert done.err.startswith("mrl: error: ") and f"process {os.getpid()} on " in done.err
+        assert logged.mrl("status", "--json").json["experiments"], "a question never waits"
+        with pytest.raises(LockedError), locked(memory, wait=False, say=print):
+            pass
+        waiting = subprocess.Popen(
+            [str(BIN / "mrl"), "analyze"],
+            cwd=logged.root,
+            env=logged.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert waiting.stderr is not None
+        line = waiting.stderr.readline().decode()
+        assert line.startswith("waiting for mrl, process") and waiting.poll() is None
+    out, _ = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0 and b"13 tasks done" in out
+
+
+def test_four_at_once_do_each_task_once(logged: ProjectDir) -> None:
+    procs = [
+        subprocess.Popen(
+            [str(BIN / "mrl"), "analyze", "--json"], cwd=logged.root, env=logged.env, stdout=subprocess.PIPE
+        )
+        for _ in range(4)
+    ]
+    import json
+
+    ran = [task for p in procs for task in json.loads(p.communicate(timeout=120)[0])["ran"]]
+    assert len(ran) == len(set(ran)) == 13
