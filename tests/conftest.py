@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from browser import Page, start
 from support import TEMPLATE, ProjectDir, clean_environment, new_project
 
 
@@ -34,3 +36,16 @@ def logged(project: ProjectDir) -> ProjectDir:
     for n, sub in enumerate(("001", "002", "003", "004")):
         project.log(sub, (3.0 + n, 2.0 + n, 1.0 + n))
     return project
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    driver = start()
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(browser: Any) -> Page:
+    browser.get_log("performance")
+    return Page(browser)

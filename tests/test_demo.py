@@ -8,9 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
+from browser import Page, needs_chromium, scroll_through
 from support import BIN, Done, ProjectDir, clean_environment
-from test_browser import Page, scroll_through
-from test_browser import pytestmark as needs_chromium
 
 
 @pytest.fixture(scope="module")

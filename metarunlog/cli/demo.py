@@ -89,10 +89,10 @@ def _say_next(folder: Path, shown: str) -> None:
     page = next((folder / "exp").glob("*/analysis/index.html"), None)
     if page is not None:
         print(f"\nThe report: {page.as_uri()}")
-    mrl = shlex.quote(sys.argv[0]) if os.path.basename(sys.argv[0]) == "mrl" else "mrl"
+    mrl = shlex.join([sys.argv[0] if os.path.basename(sys.argv[0]) == "mrl" else "mrl", "-C", shown])
     print(
-        f"\nTo try next, in {shown}:\n"
-        f"  {mrl} status -v              what is stale, and why (nothing, until you change something)\n"
-        f"  {mrl} summary                params, state and metrics of every run\n"
-        f"  {mrl} analyze                after a change in {files.ANALYZE}: only what is stale is redone"
+        f"\nTo try next:\n"
+        f"  {mrl} status -v     what is stale, and why (nothing, until you change something)\n"
+        f"  {mrl} summary       params, state and metrics of every run\n"
+        f"  {mrl} analyze       after a change in {files.ANALYZE}: only what is stale is redone"
     )
