@@ -273,6 +273,21 @@ def test_two_functions_that_write_one_file_fail_with_both_names(logged: ProjectD
     )
 
 
+def test_a_function_may_read_what_an_earlier_one_made_but_not_a_later_one(logged: ProjectDir) -> None:
+    makes = "def makes(outdir):\n    open(outdir + '/made.txt', 'w').write('x')\n\n\n"
+    reads = "def reads(outdir):\n    return open(outdir + '/made.txt').read(), 'text'\n"
+    logged.write({"mrl_analyze.py": makes + reads})
+    logged.configure(analysis_subexp={}, analysis_overview={"makes": [], "reads": []})
+    assert logged.mrl("analyze", "--json").json["failed"] == []
+    assert logged.analyze() == []
+    logged.write({"mrl_analyze.py": makes.replace("'x'", "'y'") + reads})
+    assert logged.analyze() == ["overview:0001/makes", "overview:0001/reads", "report:0001"]
+    logged.configure(analysis_overview={"reads": [], "makes": []})
+    logged.write({"mrl_analyze.py": makes + reads.replace("read()", "read() + '!'")})
+    failed = logged.mrl("analyze", "--json", code=1).json["failed"]
+    assert len(failed) == 1 and all(name in failed[0]["error"] for name in ("overview:reads", "overview:makes"))
+
+
 @pytest.mark.parametrize("text", ["def broken(:\n", "import nosuchmodule\n\ndef best(expDir):\n    pass\n"])
 def test_a_module_that_cannot_be_imported_is_told_and_the_rest_is_built(logged: ProjectDir, text: str) -> None:
     logged.write({"mrl_analyze.py": text})

@@ -140,7 +140,7 @@ def _work(args: argparse.Namespace, result: Result, make: Any, only: list[str] |
         try:
             if names:
                 executor.start()
-                jobs = args.jobs or len(os.sched_getaffinity(0))
+                jobs = args.jobs or _processors()
                 outcome = run(judge, executor, names, jobs, tell)
                 result.ran, result.failed = outcome.ran, outcome.failed
         finally:
@@ -153,6 +153,11 @@ def _work(args: argparse.Namespace, result: Result, make: Any, only: list[str] |
 def _is_of_others(name: str, only: list[str]) -> bool:
     """A parse or section of a sub-experiment that was not selected."""
     return name.startswith(("parse:", "section:")) and name.split("/")[1] not in only
+
+
+def _processors() -> int:
+    """Those that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _judge(args: argparse.Namespace, graph: Graph) -> Judge:

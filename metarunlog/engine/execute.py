@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -55,7 +55,8 @@ class Executor:
             *map(self.graph.place.key, value.get("targets", ())),
             *(self.graph.place.key(p) for p in seen.writes if self._is_ours(p)),
         }
-        clash = self._written_by_another(spec, out - set(spec.targets))
+        read = self._read_states(seen, set(spec.inputs) | out) | self._also_read(value, disk)
+        clash = self._written_by_another(spec, out - set(spec.targets)) or self._made_later(spec, read.keys())
         if clash is not None:
             state, error = "failed", clash
         if result.error is not None or clash is not None:
@@ -69,7 +70,7 @@ class Executor:
             "state": state,
             **({"error": _last_line(str(error))} if error else {}),
             "in": inputs,
-            "read": self._read_states(seen, set(spec.inputs) | out) | self._also_read(value, disk),
+            "read": read,
             "ls": self._listings(seen),
             "out": {key: after.state(key) for key in sorted(out)},
             "args": args,
@@ -144,6 +145,19 @@ class Executor:
             both = written & trace["out"].keys() if task != own and task in alive else None
             if both:
                 return f"{self.graph.place.shown(min(both))} is written by {own} and by {task}; give one another name"
+        return None
+
+    def _made_later(self, spec: Spec, read: Collection[str]) -> str | None:
+        """A function that reads what a later one makes: an error that names both."""
+        order = {short_name(name): n for n, name in enumerate(self.graph.specs)}
+        own = short_name(spec.name)
+        for task, trace in self.journal.items():
+            if order.get(task, -1) > order[own] and not (task.startswith("section:") and own.startswith("section:")):
+                both = set(read) & trace["out"].keys()
+                if both:
+                    return (
+                        f"{own} reads {self.graph.place.shown(min(both))}, which {task} makes later; change their order"
+                    )
         return None
 
 

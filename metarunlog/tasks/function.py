@@ -100,6 +100,7 @@ def run(
     """The action, in a worker: call the function and write its blocks; a card in their place where it fails."""
     from metarunlog.report import blocks
 
+    os.makedirs(known["outdir"], exist_ok=True)
     written: list[str] = []
     outcome: dict[str, Any] = {"state": "ok"}
     try:
