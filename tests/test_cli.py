@@ -438,6 +438,21 @@ def test_analyze_of_bad_logs_is_no_failure(logged: ProjectDir) -> None:
     assert logged.mrl("summary", "--json").json["rows"][3]["metrics"]["loss"]["last"] == 4.0
 
 
+def test_the_page_shows_the_config_and_marks_a_log_that_is_being_written(make_project: Make) -> None:
+    project = make_project({"settings.lua": "rate = {{ lr }}\n-- MRL:grid['lr'] = [0.25]\n"})
+    project.configure(copyFiles=["settings.lua"], confTemplFile="settings.lua")
+    project.git("commit", "-qam", "lua")
+    project.mrl("new")
+    project.mrl("makebatch")
+    project.write({"exp/0001/001/metrics.csv": "step,loss\n0,1\n1,0."})
+    project.mrl("analyze")
+    page = project.read("exp/0001/analysis/index.html")
+    assert "rate = 0.25" in page and ">partial<" in page
+    project.write({"exp/0001/001/metrics.csv": "step,loss\n0,1\n1,0.5\n"})
+    project.mrl("analyze")
+    assert ">partial<" not in project.read("exp/0001/analysis/index.html")
+
+
 def test_analyze_limited_leaves_the_rest_stale(logged: ProjectDir) -> None:
     ran = logged.analyze("--only", "1")
     assert "parse:0001/001" in ran and "parse:0001/002" not in ran and "report:0001" in ran

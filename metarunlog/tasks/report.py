@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from metarunlog import files
 from metarunlog.engine.spec import Job, Spec
 from metarunlog.experiment import Experiment, SubExperiment
 from metarunlog.tasks.names import Names
+
+if TYPE_CHECKING:
+    from metarunlog.report import model
 
 #: Part of what decides staleness: raise it when the pages of the same sections change.
 VERSION = 1
@@ -86,17 +89,7 @@ def run(
         user=str(meta.get("user") or ""),
         note=_text(folder / note),
         overview=tuple(_section(*place) for place in shown["overview"]),
-        subexps=tuple(
-            model.SubExp(
-                id=sub["id"],
-                params=sub["params"],
-                state=_state(folder, sub),
-                orphan=sub["orphan"],
-                stale=tuple(sub["stale"]),
-                sections=tuple(_section(*place) for place in sub["sections"]),
-            )
-            for sub in subs
-        ),
+        subexps=tuple(_sub(folder, sub) for sub in subs),
         stale=tuple(shown["stale"]),
         outfn=shown["outfn"],
     )
@@ -128,6 +121,22 @@ def _section(function: str, path: str | None, waiting: str | None) -> tuple[str,
         return function, (blocks.waiting_block("not made yet"),)
     except blocks.ReturnError as error:
         return function, (blocks.error_block(function, str(error), ""),)
+
+
+def _sub(folder: Path, sub: Mapping[str, Any]) -> model.SubExp:
+    from metarunlog.report import model
+
+    sections = tuple(_section(*place) for place in sub["sections"])
+    views = [block["data"] for _, blocks in sections for block in blocks if block["type"] == "view"]
+    return model.SubExp(
+        id=sub["id"],
+        params=sub["params"],
+        state=_state(folder, sub),
+        orphan=sub["orphan"],
+        stale=tuple(sub["stale"]),
+        partial=any(view.get("curves", {}).get("partial") for view in views),
+        sections=sections,
+    )
 
 
 def _state(folder: Path, sub: Mapping[str, Any]) -> str:

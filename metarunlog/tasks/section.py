@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from metarunlog import analysis as builtin
 from metarunlog import files
 from metarunlog.config import Analysis
@@ -21,6 +23,8 @@ def spec(
 ) -> Spec:
     """One section; waiting while the sub-experiment has no log, unless the config says `always`."""
     params = dict(sub.params)
+    if entry.function == "card" and not entry.args and functions.is_builtin("card", builtin.SUBEXP):
+        entry = replace(entry, args=experiment.config.confTemplFile)  # it shows the config, whatever its name
     run_files = (files.RUN, files.RUN_LOG, *experiment.config.confTemplFile)
     return function.spec(
         names,
