@@ -7,12 +7,14 @@ hand, is kept, and said so.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from metarunlog import files
-from metarunlog.errors import TemplateError
+from metarunlog.errors import InputError, TemplateError
 from metarunlog.experiment import Experiment, SubExperiment
 from metarunlog.files import sha256
 from metarunlog.grid import canonical
@@ -81,9 +83,10 @@ class Plan:
             rendered = self.sources.render(row.params, row.id, self.experiment)
             for name in row.differs:
                 if row.verdict == "keep":
-                    self._put_aside(row.id, name)
+                    files.put_aside(sub_dir / name, self.experiment.memory / files.REPLACED / row.id)
                 files.write(sub_dir / name, rendered[name])
-            files.write_if_changed(sub_dir / files.META, files.to_json({"params": {**row.params, "subExpId": row.id}}))
+                shutil.copymode(self.experiment.dir / name, sub_dir / name)
+            files.write_if_changed(sub_dir / files.META, meta_of(row.params, row.id))
             entry = self.ledger.entries[row.id]
             if entry.was or row.verdict == "keep":
                 changed[row.id] = replace(entry, files=row.hashes, was={}, keep={})
@@ -115,17 +118,6 @@ class Plan:
         if entries:
             self.ledger = self.ledger.with_entries(entries)
             self.ledger.write()
-
-    def _put_aside(self, id_: str, name: str) -> None:
-        """Move a file that is about to be replaced to `.mrl.d/replaced/`, under a name that is free."""
-        source = self.experiment.dir / id_ / name
-        folder = self.experiment.memory / "replaced" / id_
-        for n in range(1, 1_000_000):
-            target = folder / f"{name}.{n}"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if not target.exists():
-                os.replace(source, target)
-                return
 
 
 @dataclass(frozen=True)
@@ -208,17 +200,32 @@ def plan(experiment: Experiment, *, anew: bool = False) -> Plan:
     return Plan(experiment, ledger, sources, tuple(rows), tuple(o for o in orphans if o not in adopted))
 
 
-def archive_all(experiment: Experiment) -> None:
-    """Move all sub-experiments and the ledger to `.mrl.d/archive/N/`, so that numbers start anew."""
+def archive_all(experiment: Experiment) -> Path | None:
+    """Move all sub-experiments and the ledger to `.mrl.d/archive/N/`, so that numbers start anew.
+
+    Returns that folder, None where there is nothing to move. InputError while a run is going on.
+    """
+    subs = Ledger.read(experiment).existing()
+    running = [sub.id for sub in subs if sub.state == "running"]
+    if running:
+        raise InputError(f"{experiment.path}/{running[0]} is running; stop it or wait, then use -replace")
+    if not subs:
+        return None
     archive = experiment.memory / "archive"
     archive.mkdir(parents=True, exist_ok=True)
     taken = [int(p.name) for p in archive.iterdir() if p.name.isdigit()]
     folder = archive / str(max(taken, default=0) + 1)
     folder.mkdir()
-    for sub in Ledger.read(experiment).existing():
+    for sub in subs:
         os.rename(sub.dir, folder / sub.id)
     if (experiment.dir / files.LEDGER).exists():
         os.rename(experiment.dir / files.LEDGER, folder / files.LEDGER)
+    return folder
+
+
+def meta_of(params: Mapping[str, Any], id_: str) -> bytes:
+    """What `.mrl` of a sub-experiment says."""
+    return files.to_json({"params": {**params, "subExpId": id_}})
 
 
 def _judge(
@@ -245,6 +252,8 @@ def _judge(
         if now is not None and now not in (entry.files.get(name), entry.was.get(name)):
             edited.append(name)
     if not differs:
+        if _read(experiment, f"{id_}/{files.META}") != meta_of(params, id_):
+            return Row(id_, params, "render", f"{files.META} changes", hashes=hashes)
         return Row(id_, params, "unchanged", hashes=hashes)
     started = sub.started(rendered)
     if started:

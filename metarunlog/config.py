@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from metarunlog.errors import ConfigError
+from metarunlog.files import CODE, CONFIG, LEDGER, MEMORY, META, RUN, RUN_LOG
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ def make(layers: list[tuple[dict[str, Any], str, str]], warn: Callable[[str], No
                     f'"{key}" cannot be overridden in an experiment; remove it here', file=file, line=line
                 )
             if key not in known:
-                near = difflib.get_close_matches(key, known, 1, 0.8)
+                lower = {name.lower(): name for name in known}
+                near = [lower[k] for k in difflib.get_close_matches(key.lower(), lower, 1, 0.75)]
                 if near:
                     raise ConfigError(f'unknown key "{key}"; did you mean "{near[0]}"?', file=file, line=line)
                 warn(f'{file}:{line}: unknown key "{key}" (kept for hooks)')
@@ -121,6 +123,16 @@ def read(project_file: Path, experiment_file: Path | None, root: Path, warn: Cal
     return make(layers, warn)
 
 
+def number_in(name: str, fmt: str, key: str) -> int | None:
+    """The number that the format `fmt`, with the field `key`, makes `name` of; None for any other name."""
+    before, _, rest = fmt.partition("{" + key)
+    after = rest.partition("}")[2]
+    digits = name[len(before) : len(name) - len(after) if after else None]
+    if digits.isascii() and digits.isdigit() and fmt.format(**{key: int(digits)}) == name:
+        return int(digits)
+    return None
+
+
 # --- checks of single values: return the value to keep or raise ValueError ("must be ...") ---
 
 
@@ -137,11 +149,29 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def _file_names(value: Any) -> tuple[str, ...]:
-    names = _texts([value] if isinstance(value, str) and value else value or [])
+    names = _texts(([value] if value else []) if isinstance(value, str) else value)
     for name in names:
         if name.startswith("/") or ".." in Path(name).parts or not name:
             raise ValueError(f'must name files inside the experiment\'s folder, not "{name}"')
+        if name in (META, RUN, RUN_LOG, LEDGER, CONFIG):
+            raise ValueError(f'must not name "{name}", which mrl writes itself')
+    if len(set(names)) < len(names):
+        raise ValueError("names a file twice")
     return names
+
+
+def _file_name(value: Any) -> str:
+    text = _text(value)
+    if not text or "/" in text or text in (".", ".."):
+        raise ValueError(f'must be a file name without folders, not "{text}"')
+    return text
+
+
+def _derived_folder(value: Any) -> str:
+    text = _folder(value)
+    if Path(text).parts[0] in (CODE, MEMORY) or Path(text).parts[0].isdigit():
+        raise ValueError(f'must be a folder of its own, as its content may be deleted, not "{text}"')
+    return text
 
 
 def _folder(value: Any) -> str:
@@ -155,10 +185,10 @@ def _format(name: str) -> Callable[[Any], str]:
     def check(value: Any) -> str:
         text = _text(value)
         try:
-            made = text.format(**{name: 7})
+            fits = all(number_in(text.format(**{name: n}), text, name) == n for n in (7, 12))
         except (LookupError, ValueError, AttributeError):
-            made = ""
-        if not re.search("[0-9]", made) or "/" in made:
+            fits = False
+        if not fits:
             raise ValueError(f"must be a format such as '{{{name}:04d}}', not \"{text}\"")
         return text
 
@@ -223,7 +253,9 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "logs": _logs,
     "analysis_overview": _analyses,
     "analysis_subexp": _analyses,
-    "analysis_outdir": _folder,
+    "analysis_outdir": _derived_folder,
+    "analysis_outfn": _file_name,
+    "note_fn": _file_name,
     "hooks": _any,
     "version_packages": _texts,
 }
@@ -284,6 +316,8 @@ def _parse_yaml(text: str, file: str, json_error: json.JSONDecodeError) -> Any:
         return yaml.load(text, CoreLoader)
     except (DuplicateKey, NotFinite) as e:
         raise ConfigError(str(e), file=file, line=e.line) from None
+    except (ValueError, TypeError, RecursionError):
+        raise ConfigError("broken YAML: a key or value cannot be read; mend it", file=file, line=1) from None
     except yaml.YAMLError as e:
         # a file that starts as JSON does was meant as JSON: say what is wrong with that
         if text.lstrip().startswith(("{", "#", "//")) and "{" in text.split("\n", 1)[0] + text.lstrip()[:1]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from metarunlog import files
-from metarunlog.config import Config
+from metarunlog.config import Config, number_in
 from metarunlog.errors import NoSuchError
 
 
@@ -28,8 +28,8 @@ class SubExperiment:
     def run(self) -> Mapping[str, Any] | None:
         """The record of the newest launch; `interrupted` where its process is gone from this host."""
         record = files.read_json(self.dir / files.RUN)
-        if not isinstance(record, dict):
-            return None
+        if not isinstance(record, dict) or not isinstance(record.get("state"), str):
+            return {"state": "interrupted"} if (self.dir / files.RUN).exists() else None  # broken by a crash
         if record.get("state") == "running" and record.get("host") == socket.gethostname() and not _alive(record):
             return {**record, "state": "interrupted"}
         return record
@@ -104,7 +104,9 @@ class Experiment:
         """A sub-experiment by number (`12`, `012`) or folder name."""
         number = self.sub_number(word)
         for sub in self.subs:
-            if sub.id == word or (word.isdigit() and number is None and int(word) == self.sub_number(sub.id)):
+            if sub.id == word or (
+                word.isascii() and word.isdigit() and number is None and int(word) == self.sub_number(sub.id)
+            ):
                 return sub
             if number is not None and self.sub_number(sub.id) == number:
                 return sub
@@ -118,16 +120,6 @@ class Experiment:
         return number_in(name, self.config.subExpFormat, "subExpId")
 
 
-def number_in(name: str, fmt: str, key: str) -> int | None:
-    """The number that `fmt` makes `name` of, or None."""
-    before, _, rest = fmt.partition("{" + key)
-    after = rest.partition("}")[2]
-    digits = name[len(before) : len(name) - len(after) if after else None]
-    if digits.isascii() and digits.isdigit() and fmt.format(**{key: int(digits)}) == name:
-        return int(digits)
-    return None
-
-
 def _alive(record: Mapping[str, Any]) -> bool:
     pid = record.get("pid")
     if not isinstance(pid, int):
@@ -138,4 +130,8 @@ def _alive(record: Mapping[str, Any]) -> bool:
         return False
     except PermissionError:
         pass
-    return True
+    try:  # a process that has ended may still have an entry, where nobody asks for its exit code
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return True
+    return stat.rpartition(b")")[2].split()[:1] != [b"Z"]

@@ -25,7 +25,9 @@ ANALYZE = "mrl_analyze.py"
 HOOKS = "mrl_hooks.py"
 DODO = "dodo.py"
 LAST = "last"
+REPLACED = "replaced"  # folder in MEMORY: files of users and runs that were asked to be replaced
 
+_ESCAPE = "backslashreplace"  # of bytes that are no text in file names and arguments: a JSON escape
 _TMP = ".mrl.tmp-"  # prefix of files that are being written
 
 
@@ -63,6 +65,15 @@ def claim(path: Path, data: bytes) -> bool:
     return True
 
 
+def put_aside(path: Path, folder: Path) -> None:
+    """Move a file that is about to be replaced into `folder`, under its name and the next free number."""
+    folder.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while (target := folder / f"{path.name}.{number}").exists():
+        number += 1
+    os.rename(path, target)
+
+
 def symlink(path: Path, target: str) -> None:
     """Point the link `path` at `target`, replacing an older link in one step; anything but a link is left alone."""
     if os.path.lexists(path) and not path.is_symlink():
@@ -84,7 +95,7 @@ def is_temporary(name: str) -> bool:
 
 def to_json(value: Any) -> bytes:
     """JSON as mrl writes its files: indented, keys in the order given, one final newline."""
-    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(errors=_ESCAPE)
 
 
 def read_json(path: Path) -> Any | None:

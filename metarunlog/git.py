@@ -11,9 +11,19 @@ from metarunlog.errors import GitError
 PATCH_LIMIT = 1_000_000  # bytes; a larger untracked file is named, not kept
 
 # Set for hooks that git starts: they would turn our commands away from the folder they are meant for.
-_MISLEADING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
+_MISLEADING = (
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX"),
+    *("GIT_DIFF_OPTS", "GIT_LITERAL_PATHSPECS", "GIT_ALLOW_PROTOCOL", "GIT_PROTOCOL_FROM_USER", "GIT_DEFAULT_HASH"),
+)
 # The code of an experiment is the commit, whatever hooks and templates the user has set up for new repositories.
-_BARE = ("-c", "init.templateDir=", "-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false")
+_BARE = (
+    *("-c", "init.templateDir="),
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "advice.detachedHead=false"),
+    *("-c", "protocol.file.allow=always"),
+)
+# A patch that `git apply` understands, whatever the user likes to see.
+_PLAIN = ("--binary", "--no-ext-diff", "--no-textconv", "--no-color", "-U3", "--src-prefix=a/", "--dst-prefix=b/")
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,11 @@ def changes(top: Path) -> Changes:
     """What is not committed."""
     tracked: list[str] = []
     untracked: list[str] = []
-    entries = iter(_git(top, "status", "--porcelain=v1", "-z", "-uall", "--no-renames").split("\0"))
+    entries = iter(
+        _git(top, "status", "--porcelain=v1", "-z", "-uall", "--no-renames", "--ignore-submodules=untracked").split(
+            "\0"
+        )
+    )
     for entry in entries:
         if entry:
             (untracked if entry.startswith("??") else tracked).append(entry[3:])
@@ -88,15 +102,16 @@ def checkout(source: Path, commit: str, dest: Path) -> None:
     pack = "git -c uploadpack.allowAnySHA1InWant=true upload-pack"
     _git(dest, *_BARE, "fetch", "-q", "--no-tags", "--depth", "1", f"--upload-pack={pack}", str(source), commit)
     _git(dest, *_BARE, "checkout", "-q", "--detach", "FETCH_HEAD")
-    for line in _git(dest, "ls-files", "--stage", "-z").split("\0"):
-        meta, _, path = line.partition("\t")
-        if meta.startswith("160000 "):
-            module = source / path
-            if not (module / ".git").exists():
-                raise GitError(
-                    f"the submodule {path} is not checked out; run `git submodule update --init --recursive`"
-                )
-            checkout(module, meta.split()[1], dest / path)
+    for path, module_commit in submodules(dest).items():
+        if not (source / path / ".git").exists():
+            raise GitError(f"the submodule {path} is not checked out; run `git submodule update --init --recursive`")
+        checkout(source / path, module_commit, dest / path)
+
+
+def submodules(top: Path) -> dict[str, str]:
+    """Path -> commit of each submodule."""
+    entries = [line.partition("\t") for line in _git(top, "ls-files", "--stage", "-z").split("\0")]
+    return {path: meta.split()[1] for meta, _, path in entries if meta.startswith("160000 ")}
 
 
 def patch(top: Path, scratch_index: Path) -> tuple[bytes, list[str]]:
@@ -104,11 +119,12 @@ def patch(top: Path, scratch_index: Path) -> tuple[bytes, list[str]]:
 
     A scratch index holds the state of the work tree, so that the project's own index is never touched.
     """
-    left_out = [p for p in changes(top).untracked if (top / p).lstat().st_size > PATCH_LIMIT]
+    # a path that ends with a slash is a repository of its own
+    left_out = [p for p in changes(top).untracked if p.endswith("/") or (top / p).lstat().st_size > PATCH_LIMIT]
     env = {"GIT_INDEX_FILE": str(scratch_index)}
     _git(top, "read-tree", "HEAD", env=env)
     _git(top, "add", "-A", "--", ".", *(f":(exclude,top,literal){p}" for p in left_out), env=env)
-    return _git_bytes(top, "diff", "--binary", "--cached", "--no-ext-diff", "--no-color", "HEAD", env=env), left_out
+    return _git_bytes(top, "diff", "--cached", *_PLAIN, "HEAD", env=env), left_out
 
 
 def apply(code: Path, patch_file: Path) -> None:
@@ -161,5 +177,6 @@ def _git_bytes(folder: Path, *args: str, env: dict[str, str] | None = None) -> b
         why = next(
             (line for line in said if line.startswith(("fatal:", "error:"))), said[-1] if said else f"exit {e.status}"
         )
-        raise GitError(f"git {args[0] if args[0] != '-c' else 'command'} failed: {why.strip()}") from None
+        command = next(a for n, a in enumerate(args) if a != "-c" and args[n - 1 : n] != ("-c",))
+        raise GitError(f"git {command} failed: {why.strip()}") from None
     return out if isinstance(out, bytes) else str(out).encode("utf-8", "surrogateescape")

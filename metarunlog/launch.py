@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -28,13 +28,15 @@ class Outcome:
     id: str
     state: str
     exit_code: int | None = None
+    error: str | None = None  # why it could not be started
 
 
 def command_of(experiment: Experiment, sub: SubExperiment) -> str:
     """The shell command of a launch: the config's `run`, a Jinja template with params, ids and `code`."""
     if not experiment.config.run.strip():
         raise ConfigError(
-            '"run" is empty; set it to the command that trains, e.g. "python {{code}}/train.py"', file=files.CONFIG
+            '"run" is empty; set it to the command that trains, e.g. "python3 {{ code|quote }}/train.py"',
+            file=files.CONFIG,
         )
     from jinja2 import StrictUndefined
     from jinja2 import TemplateError as JinjaError
@@ -57,7 +59,7 @@ class Launcher:
     """Launches sub-experiments, and can stop them all. One launcher may be used by several threads."""
 
     experiment: Experiment
-    relaunch: bool = False  # also those that failed or were interrupted
+    relaunch: Mapping[str, Any] | None = None  # records to be replaced by new launches, by id, as they were seen
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stopped: bool = False
@@ -70,7 +72,7 @@ class Launcher:
         """Run a command of the user's as the launch, with this terminal. An older record is replaced."""
         import shlex
 
-        self.relaunch = True
+        self.relaunch = records([sub])
         return self._do(sub, shlex.join(command), command)
 
     def stop(self) -> None:
@@ -92,18 +94,23 @@ class Launcher:
             return Outcome(sub.id, "skipped")
         log = sub.dir / files.RUN_LOG
         code: int | None = None
+        problem: str | None = None
         try:
             with open(log, "wb") as out:
                 process = self._start(sub, command, argv, out.fileno())
                 with self._lock:
                     self._running[sub.id] = process
+                    late = self._stopped
+                if late:  # stopped while it was being started
+                    _signal(process, signal.SIGTERM)
                 self._write(sub, {**record, "pid": process.pid})
                 if argv is None:
                     code = process.wait()
                 else:
                     code = _copy_and_wait(process, out.fileno())
         except OSError as error:
-            log.write_text(f"mrl: cannot run {command}: {error.strerror}\n")
+            problem = f"cannot run {command}: {error.strerror}"
+            log.write_text(f"mrl: {problem}\n")
             code = 127
         except BaseException:
             self.stop()
@@ -120,7 +127,7 @@ class Launcher:
             else "failed"
         )
         self._end(sub, record, state, code)
-        return Outcome(sub.id, state, code)
+        return Outcome(sub.id, state, code, problem)
 
     def _start(self, sub: SubExperiment, command: str, argv: Sequence[str] | None, out: int) -> subprocess.Popen[bytes]:
         if argv is not None:
@@ -156,13 +163,16 @@ class Launcher:
     def _claim(self, sub: SubExperiment, record: Mapping[str, Any]) -> bool:
         """Make the record; of several processes that try at once one succeeds."""
         path = sub.dir / files.RUN
-        if self.relaunch and sub.state in ("failed", "interrupted", "done"):
-            aside = sub.dir / f".mrl.tmp-{os.urandom(6).hex()}"
+        if self.relaunch is not None and sub.state not in (None, "running"):
+            if files.read_json(path) != self.relaunch.get(sub.id):
+                return False  # another process was quicker
+            replaced = self.experiment.memory / files.REPLACED / sub.id
             try:
-                os.rename(path, aside)  # only one process can
+                files.put_aside(path, replaced)  # only one process can
             except FileNotFoundError:
                 return False
-            aside.unlink()
+            with contextlib.suppress(FileNotFoundError):
+                files.put_aside(sub.dir / files.RUN_LOG, replaced)
         return files.claim(path, files.to_json({**record, "pid": os.getpid()}))
 
     def _end(self, sub: SubExperiment, record: Mapping[str, Any], state: str, code: int | None) -> None:
@@ -208,12 +218,18 @@ def pool(
         raise
     finally:
         executor.shutdown(wait=True)
-    return sorted(ended, key=lambda outcome: outcome.id)
+    number = launcher.experiment.sub_number
+    return sorted(ended, key=lambda outcome: number(outcome.id) or 0)
 
 
 def launch(experiment: Experiment, sub: SubExperiment) -> Outcome:
     """One launch, as the doit task does it."""
-    return Launcher(experiment, relaunch=True).launch(sub)
+    return Launcher(experiment, relaunch=records([sub])).launch(sub)
+
+
+def records(subs: Iterable[SubExperiment]) -> dict[str, Any]:
+    """The run records as they are now, by id."""
+    return {sub.id: files.read_json(sub.dir / files.RUN) for sub in subs}
 
 
 def _copy_and_wait(process: subprocess.Popen[bytes], log: int) -> int:

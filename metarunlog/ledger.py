@@ -91,7 +91,9 @@ class Ledger:
 
         lines = [f" {json.dumps(i)}: {json.dumps(e.to_json(), ensure_ascii=False)}" for i, e in self.entries.items()]
         body = ",\n".join(lines)
-        return f'{{"schema": {SCHEMA}, "last": {self.last}, "subExps": {{\n{body}\n}}}}\n'.encode()
+        return f'{{"schema": {SCHEMA}, "last": {self.last}, "subExps": {{\n{body}\n}}}}\n'.encode(
+            errors="backslashreplace"
+        )
 
     def write(self) -> None:
         files.write_if_changed(self.experiment.dir / files.LEDGER, self.to_bytes())

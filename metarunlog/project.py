@@ -14,9 +14,9 @@ from typing import Any
 
 from metarunlog import config as config_module
 from metarunlog import files
-from metarunlog.config import Config
+from metarunlog.config import Config, number_in
 from metarunlog.errors import ConfigError, GitError, InputError, NoSuchError
-from metarunlog.experiment import Experiment, number_in
+from metarunlog.experiment import Experiment
 
 
 def _quiet(_: str) -> None:
@@ -121,8 +121,8 @@ class Project:
     ) -> Path:
         """Make the next experiment at the current commit and return its folder.
 
-        `copy_from` names the experiment whose `copyFiles` are taken, `no` none; None is the last, for the first
-        experiment the project root. GitError where the work tree is not clean and `uncommitted` is false.
+        `copy_from` names the experiment whose `copyFiles` are taken, `no` none; None is the last, and the project root
+        for what that has not. GitError where the work tree is not clean and `uncommitted` is false.
         """
         from metarunlog import git
 
@@ -132,15 +132,25 @@ class Project:
         dirty = (*changes.tracked, *(changes.untracked if fail_untracked else ()))
         if dirty and not uncommitted:
             raise GitError(self._say_dirty(top, dirty))
+        set_up = {os.path.relpath(self.root / name, top) for name in SETUP_FILES}
+        if not uncommitted and changes.untracked and set(changes.untracked) <= set_up:
+            self.warn(f"not in the experiment's code yet; to commit: {commit_command(top, changes.untracked)}")
+        if uncommitted:
+            modules = sorted(set(changes.tracked) & set(git.submodules(top)))
+            if modules:
+                raise GitError(f"the submodule {modules[0]} has changes, which a patch cannot take along; commit them")
         known = self.experiment_dirs()
         if copy_from == "no":
-            source = None
-        elif copy_from is None:
-            source = known[-1][1] if known else self.root
+            sources = []
+        elif copy_from is None:  # a file that the last experiment has not may be new in the project
+            sources = [*(folder for _, folder in known[-1:]), self.root]
         else:
-            source = self._locate(copy_from)[1]
+            sources = [self._locate(copy_from)[1]]
+        for name in self.config.confTemplFile:
+            if sources and not any((folder / name).is_file() for folder in sources):
+                self.warn(f"there is no {name} to start from: confTemplFile and copyFiles in {files.CONFIG} name it")
         if dry_run:
-            return self.outdir / self.config.singleExpFormat.format(expId=known[-1][0] + 1 if known else 1)
+            return self.outdir / self.config.singleExpFormat.format(expId=self._free_number())
 
         self.outdir.mkdir(parents=True, exist_ok=True)
         # filled under a name that is no experiment's, then renamed: an experiment appears whole or not at all
@@ -165,11 +175,11 @@ class Project:
                 (tmp / files.PATCH).write_bytes(patch)
                 git.apply(tmp / files.CODE, tmp / files.PATCH)
                 meta |= {"dirty": bool(patch or left_out), "untrackedTooLarge": left_out}
-            if source is not None:
-                for name in self.config.copyFiles:
-                    if (source / name).is_file():
-                        (tmp / name).parent.mkdir(parents=True, exist_ok=True)
-                        shutil.copyfile(source / name, tmp / name)
+            for name in self.config.copyFiles:
+                found = [folder / name for folder in sources if (folder / name).is_file()]
+                if found:
+                    (tmp / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(found[0], tmp / name)  # with its mode
             (tmp / files.CONFIG).write_text("{}\n")
             (tmp / self.config.note_fn).write_text("")
             folder = self._take_number(tmp, meta)
@@ -184,8 +194,7 @@ class Project:
         """Rename to the next free number. Renaming onto a folder that holds anything fails, so none is taken twice."""
         fmt = self.config.singleExpFormat
         while True:
-            taken = [n for name in os.listdir(self.outdir) if (n := number_in(name, fmt, "expId")) is not None]
-            number = max(taken, default=0) + 1
+            number = self._free_number()
             files.write(tmp / files.META, files.to_json({**meta, "expId": number}))
             folder = self.outdir / fmt.format(expId=number)
             try:
@@ -195,11 +204,16 @@ class Project:
                 if not folder.exists():
                     raise
 
+    def _free_number(self) -> int:
+        """One above all folders that could be an experiment's."""
+        fmt = self.config.singleExpFormat
+        names = os.listdir(self.outdir) if self.outdir.exists() else []
+        return max((n for name in names if (n := number_in(name, fmt, "expId")) is not None), default=0) + 1
+
     def _say_dirty(self, top: Path, dirty: Collection[str]) -> str:
-        set_up = {os.path.relpath(self.root / name, top) for name in SETUP_FILES}
-        if set(dirty) <= set_up:
-            return f"commit what `mrl init` wrote first: {commit_command(top, dirty)}"
         shown = ", ".join(sorted(dirty)[:3]) + (f" and {len(dirty) - 3} more" if len(dirty) > 3 else "")
+        if set(dirty) <= {os.path.relpath(self.root / name, top) for name in SETUP_FILES}:
+            return f"{shown}: not committed yet; first run: {commit_command(top, dirty)}"
         return f"uncommitted changes ({shown}); commit them, or use -nc to take them along as a patch"
 
 
@@ -224,6 +238,10 @@ def init(root: Path, outdir: str, *, dry_run: bool = False) -> list[str]:
     folder = os.path.relpath((root / outdir).absolute(), root)
     if folder.startswith("..") or folder == "." or os.path.isabs(folder):
         raise InputError(f"OUTDIR must be a folder inside the project, not {outdir}")
+    if (root / folder).exists() and not (root / folder).is_dir():
+        raise InputError(f"{folder} is no folder; name another OUTDIR")
+    if Path(folder).parts[0] in (".git", files.MEMORY, files.LAST):
+        raise InputError(f"OUTDIR must not be {folder}; name another folder")
     overview: dict[str, list[Any]] = {name: [] for name in ("results", "curves", "effects", "parallel")}
     cfg = {
         "name": root.name,
@@ -241,7 +259,11 @@ def init(root: Path, outdir: str, *, dry_run: bool = False) -> list[str]:
     ignore = root / IGNORE
     text = ignore.read_bytes() if ignore.exists() else b""
     lines = text.decode("utf-8", "replace").splitlines()
-    missing = [line for line in (f"/{folder}/", f"/{files.LAST}") if line not in lines]
+    missing = [
+        line
+        for line in (f"/{folder}" + ("" if (root / folder).is_symlink() else "/"), f"/{files.LAST}")
+        if line not in lines
+    ]
     if missing:
         text += b"\n" if text and not text.endswith(b"\n") else b""
         made[IGNORE] = text + "".join(f"{line}\n" for line in missing).encode()
@@ -292,7 +314,7 @@ def settings_of(folder: Path) -> Settings:
 
     No folder is listed: an analysis function that asks is not to depend on which experiments there are.
     """
-    inside = experiment_around(Path(folder).resolve())
+    inside = experiment_around(Path(folder).absolute())
     if inside is None:
         raise NoSuchError(f"{folder} is not in an experiment")
     experiment = Project.find(inside).open(inside)

@@ -35,7 +35,10 @@ def _float(loader: CoreLoader, node: yaml.ScalarNode) -> float:
     text = node.value.lower()
     if "inf" in text or "nan" in text:
         raise NotFinite(f"{node.value} is not allowed as a value; write a number or a text", node)
-    return float(text)
+    value = float(text)
+    if value - value != 0:
+        raise NotFinite(f"{node.value} is too large; write a smaller number or a text", node)
+    return value
 
 
 def _int(loader: CoreLoader, node: yaml.ScalarNode) -> int:

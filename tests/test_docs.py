@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from support import BIN, clean_environment
 
+from metarunlog import grid
 from metarunlog.cli import COMMANDS
+from metarunlog.template import Template
 
 ROOT = Path(__file__).parent.parent
 
@@ -37,6 +39,16 @@ def test_the_readme_names_commands_that_exist() -> None:
     named = set(re.findall(r"(?:`|^)mrl ([a-z]+)\b", text, re.MULTILINE))
     assert named <= set(COMMANDS), named - set(COMMANDS)
     assert set(COMMANDS) <= named, "every command is documented"
+
+
+def test_the_directives_of_the_reference_are_directives() -> None:
+    text = (ROOT / "docs/reference.md").read_text()
+    lines = [line for line in text.splitlines() if " MRL:" in line and not line.startswith(("With", "The", "where"))]
+    found = [grid.read(line, n) for n, line in enumerate(lines, 1)]
+    assert {directive.kind for directive in found if directive} == {"grid", "params", "where", "delimiters"}
+    assert len(found) == 6 and all(found)
+    body = b"{{ a|lower }} {{ a|tojson }} {{ '%.6f' % b }}\n# MRL:grid['a'] = [True]\n# MRL:grid['b'] = [1e-5]\n"
+    assert Template.parse(body, "t").render({"a": True, "b": 1e-5}) == b"true true 0.000010\n"
 
 
 @pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))])

@@ -6,6 +6,7 @@ Each command's module has `configure(parser)` and `run(args) -> int`, and is imp
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -35,6 +36,9 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. Errors are one line on stderr, never a traceback."""
     args = sys.argv[1:] if argv is None else list(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that is no text is shown, not a reason to fail
     before = signal.signal(signal.SIGTERM, _terminated) if argv is None else None
     try:
         return _dispatch(args)
@@ -67,14 +71,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(argv: list[str]) -> int:
     top = top_parser({name: text for name, (_, text) in COMMANDS.items()})
     args = top.parse_args(argv)
-    for folder in args.C or ():
+    for folder in filter(None, args.C or ()):
         try:
             os.chdir(folder)
+            os.environ.pop("PWD", None)
         except OSError as error:
             raise InputError(f"cannot go to {folder}: {error.strerror}; give -C an existing folder") from None
-    if args.command is None:
+    if args.command in (None, "help"):
         top.print_help()
-        return Exit.USAGE
+        return Exit.OK if args.command else Exit.USAGE
     if args.command not in COMMANDS:
         raise UsageError(_unknown(args.command))
     name, text = COMMANDS[args.command]

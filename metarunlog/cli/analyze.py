@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from metarunlog import files
 from metarunlog.cli import common
 from metarunlog.cli import parser as options
 from metarunlog.cli.progress import Progress
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _analyze(args: argparse.Namespace, experiment: Experiment, functions: Functions) -> Result:
-    outdir = Path(os.path.abspath(args.outdir)) if args.outdir else experiment.analysis_dir
+    outdir = _outdir(args.outdir, experiment) if args.outdir else experiment.analysis_dir
     only = common.selected(experiment, args.only, args.where)
     make = partial(analysis, experiment, functions=functions, outdir=outdir)
     result = Result(experiment, outdir / experiment.config.analysis_outfn)
@@ -130,10 +131,14 @@ def _work(args: argparse.Namespace, result: Result, make: Any, only: list[str] |
     executor = Executor(graph, judge.journal, fail, partial=frozenset(summaries if left_out else ()))
     _sweep(judge)
     with Progress(len(names), f"analyze {result.experiment.name}", quiet=args.quiet) as progress:
+        alike: dict[tuple[str, str | None], int] = {}  # the same mistake in many sub-experiments is told once
 
         def tell(what: str, task: str, error: str | None) -> None:
             if what == "failed":
-                progress.say(f"{task} failed: {error}")
+                key = (task.rpartition("/")[2] if task.startswith("section:") else task, error)
+                alike[key] = alike.get(key, 0) + 1
+                if alike[key] == 1:
+                    progress.say(f"{task} failed: {error}")
             if what != "start":
                 progress.step(task)
 
@@ -143,11 +148,28 @@ def _work(args: argparse.Namespace, result: Result, make: Any, only: list[str] |
                 jobs = args.jobs or _processors()
                 outcome = run(judge, executor, names, jobs, tell)
                 result.ran, result.failed = outcome.ran, outcome.failed
+                for (function, _), times in alike.items():
+                    if times > 1:
+                        progress.say(f"{function} failed in the same way in {times - 1} more")
         finally:
             executor.close()
     for name, trace in list(judge.outdated_states()):
         judge.journal.put(short_name(name), trace)
     return judge
+
+
+def _outdir(text: str, experiment: Experiment) -> Path:
+    """-outdir as a folder that holds nothing else of ours: its content counts as derived. InputError otherwise."""
+    outdir = Path(os.path.abspath(text))
+    inside = outdir.relative_to(experiment.dir).parts[:1] if outdir.is_relative_to(experiment.dir) else ()
+    own = (files.CODE, files.MEMORY, *(sub.id for sub in experiment.subs))
+    if experiment.dir.is_relative_to(outdir) or (inside[:1] and inside[0] in own):
+        raise InputError(f"-outdir {text} holds more than a report could; name a folder of its own")
+    try:
+        outdir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"-outdir {text} cannot be made ({error.strerror}); name another folder") from None
+    return outdir
 
 
 def _is_of_others(name: str, only: list[str]) -> bool:

@@ -27,8 +27,14 @@ def project() -> Project:
 
 
 def here() -> Path:
-    """The working folder as the user sees it, links in it kept where they lead here."""
-    return Path.cwd()
+    """The working folder as the user sees it: with the links in it that the shell went through."""
+    logical, physical = os.environ.get("PWD", ""), Path.cwd()
+    try:
+        if os.path.isabs(logical) and os.path.samefile(logical, physical):
+            return Path(logical)
+    except OSError:
+        pass
+    return physical
 
 
 def warn(text: str) -> None:
@@ -47,7 +53,7 @@ def print_json(value: dict[str, Any]) -> None:
 
 def shown(path: Path) -> str:
     """A path relative to the working folder."""
-    return os.path.relpath(path, Path.cwd())
+    return os.path.relpath(path, here())
 
 
 def selected(experiment: Experiment, only: str | None, where: str | None) -> list[str] | None:
@@ -55,11 +61,18 @@ def selected(experiment: Experiment, only: str | None, where: str | None) -> lis
     if only is None and where is None:
         return None
     fits = _fits(where)
-    numbers = None if only is None else _numbers(only)
     known = {experiment.sub_number(sub.id): sub for sub in experiment.subs}
-    for number in sorted(numbers or ()):
-        if number not in known:
-            raise InputError(f"experiment {experiment.name} has no sub-experiment {number}; `mrl summary` lists them")
+    numbers = None
+    if only is not None:
+        numbers = set()
+        for part in _ranges(only):
+            found = {number for number in known if number is not None and number in part}
+            if len(found) < len(part):
+                missing = next(n for n in part if n not in known)
+                raise InputError(
+                    f"experiment {experiment.name} has no sub-experiment {missing}; `mrl summary` lists them"
+                )
+            numbers |= found
     return [
         sub.id for number, sub in known.items() if (numbers is None or number in numbers) and fits(dict(sub.params))
     ]
@@ -73,24 +86,25 @@ def _fits(where: str | None) -> Callable[[dict[str, Any]], bool]:
     try:
         condition = Condition(where)
     except ExpressionError as error:
-        raise UsageError(f"--where: {error}") from None
+        raise UsageError(f"--where {where!r}: {error}") from None
 
     def fits(params: dict[str, Any]) -> bool:
         try:
             return condition.holds(params)
         except ExpressionError as error:
-            raise UsageError(f"--where: {error}") from None
+            raise UsageError(f"--where {where!r}: {error}") from None
 
     return fits
 
 
-def _numbers(text: str) -> set[int]:
-    chosen: set[int] = set()
+def _ranges(text: str) -> list[range]:
+    chosen = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal() and part.isascii()) or int(first) > int(last):
             raise UsageError(f"--only: {part.strip() or 'nothing'} is no number or range; write 1,3-5")
-        chosen.update(range(int(first), int(last if dash else first) + 1))
+        chosen.append(range(int(first), int(last) + 1))
     return chosen
 
 

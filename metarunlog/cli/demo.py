@@ -65,7 +65,8 @@ def _make(folder: Path) -> None:
         "analysis_subexp": _SUBEXP,
     }
     files.write(folder / files.CONFIG, files.to_json(cfg))
-    common.say(f"(in {files.CONFIG}: `run`, the training command, and the functions of {files.ANALYZE})")
+    common.say(f"(the demo sets the training command and the functions of {files.ANALYZE} in {files.CONFIG} now)")
+    common.say("\n$ git add -A && git commit -m 'Set up metarunlog'")
     git.commit_all(folder, "Set up metarunlog")
 
 
@@ -94,5 +95,5 @@ def _say_next(folder: Path, shown: str) -> None:
         f"\nTo try next:\n"
         f"  {mrl} status -v     what is stale, and why (nothing, until you change something)\n"
         f"  {mrl} summary       params, state and metrics of every run\n"
-        f"  {mrl} analyze       after a change in {files.ANALYZE}: only what is stale is redone"
+        f"  {mrl} analyze       nothing to do; edit {files.ANALYZE} there, and only what is stale is redone"
     )

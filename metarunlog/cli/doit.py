@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import Any
 
 from metarunlog import tasks
 from metarunlog.cli import common
@@ -37,4 +38,14 @@ def run(args: argparse.Namespace) -> int:
     main = DoitMain(ModuleTaskLoader(namespace), config_filenames=())
     main.BIN_NAME = "mrl doit"
     code = main.run(words)
+    if not code and _runs(main, words):
+        from metarunlog.tasks.doit import failed
+
+        named = [word for word in words if ":" in word]
+        code = 1 if failed(named or None) else 0
     return _CODES.get(code or 0, Exit.FAILED)
+
+
+def _runs(main: Any, words: list[str]) -> bool:
+    """Whether doit ran tasks: its command is `run`, or no command."""
+    return not words or words[0] == "run" or words[0] not in main.get_cmds()

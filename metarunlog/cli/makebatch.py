@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from contextlib import nullcontext
 
-from metarunlog import batch
+from metarunlog import batch, files
 from metarunlog.cli import common
 from metarunlog.cli import parser as options
 from metarunlog.engine.lock import locked
@@ -43,7 +43,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _apply(args: argparse.Namespace, plan: batch.Plan) -> None:
     if args.replace:
-        batch.archive_all(plan.experiment)
+        folder = batch.archive_all(plan.experiment)
+        if folder is not None:
+            common.say(f"the sub-experiments so far are in {common.shown(folder)}")
+    ran = {sub.id for sub in plan.experiment.subs if sub.state is not None}
+    overwritten = [row.id for row in plan.of("keep") if args.force and row.id in ran]
+    if overwritten:
+        ids = common.ranges(overwritten, plan.experiment.sub_number)
+        common.say(f"ran with the config that is now replaced: {ids}; delete their {files.RUN} to launch them again")
     plan.apply([row for row in plan.rows if row.verdict != "unchanged"], force=args.force)
     if args.keep:
         plan.keep(plan.of("keep"))

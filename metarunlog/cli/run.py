@@ -13,9 +13,9 @@ from metarunlog.cli.progress import Progress
 from metarunlog.errors import InputError, UsageError
 
 _EPILOG = """\
-The command is `run` in .mrl.cfg, e.g. "python {{code}}/train.py"; it runs in the sub-experiment's folder, its output
-goes to run.log there. `mrl run EXP/SUB -- COMMAND...` runs COMMAND as that sub-experiment's launch instead, in the
-foreground and with COMMAND's exit code, for scripts of your own."""
+The command is `run` in .mrl.cfg, e.g. "python3 {{ code|quote }}/train.py"; it runs in the sub-experiment's folder,
+its output goes to run.log there. `mrl run EXP/SUB -- COMMAND...` runs COMMAND as that sub-experiment's launch
+instead, in the foreground and with COMMAND's exit code, for scripts of your own."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"experiment {experiment.name} has no sub-experiments; `mrl makebatch` makes them")
     todo, skipped = launch.choose(experiment, common.selected(experiment, args.only, args.where), failed=args.failed)
     if args.dry_run:
+        if not todo and not args.json:
+            print("nothing to run")
         for sub in todo:
             command = launch.command_of(experiment, sub)
             if not args.json:
@@ -54,6 +56,11 @@ def run(args: argparse.Namespace) -> int:
             common.print_json({"ran": [sub.id for sub in todo], "failed": [], "skipped": skipped})
         return 0
     failed: list[str] = []
+
+    def _in_order(ids: list[str]) -> list[str]:
+        return sorted(ids, key=lambda id_: experiment.sub_number(id_) or 0)
+
+    launcher = launch.Launcher(experiment, relaunch=launch.records(todo) if args.failed else None)
     with Progress(len(todo), f"run {experiment.name}", quiet=args.quiet) as progress:
 
         def tell(outcome: launch.Outcome) -> None:
@@ -66,13 +73,17 @@ def run(args: argparse.Namespace) -> int:
             elif outcome.state == "skipped":
                 progress.say(f"{path} is being run by another mrl")
 
-        ended = launch.pool(launch.Launcher(experiment, relaunch=args.failed), todo, args.jobs, tell)
+        ended = launch.pool(launcher, todo, args.jobs, tell)
     ran = [outcome.id for outcome in ended if outcome.state != "skipped"]
     skipped += [outcome.id for outcome in ended if outcome.state == "skipped"]
     if args.json:
-        common.print_json({"ran": ran, "failed": sorted(failed), "skipped": sorted(skipped)})
+        common.print_json({"ran": ran, "failed": _in_order(failed), "skipped": _in_order(skipped)})
     elif not args.quiet:
         print(_line(len(ran), len(failed), len(skipped), args.failed))
+        before = [s.id for s in experiment.subs if s.id in skipped and s.state in ("failed", "interrupted")]
+        if before and not args.failed:
+            ids = common.ranges(before, experiment.sub_number)
+            common.say(f"failed or interrupted before: {ids}; `mrl run --failed` launches them again")
     return 1 if failed else 0
 
 
@@ -93,5 +104,7 @@ def _foreground(args: argparse.Namespace) -> int:
     outcome = launch.Launcher(experiment).foreground(experiment.sub(id_), args.command)
     if outcome.state == "skipped":
         raise InputError(f"{experiment.path}/{id_} is running already; wait for it")
+    if outcome.error:
+        common.say(f"mrl: error: {outcome.error}")
     code = outcome.exit_code or 0
     return 128 - code if code < 0 else code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Collection
 from typing import Any
 
@@ -13,7 +14,7 @@ from doit.task import Task
 
 from metarunlog.engine.execute import Executor
 from metarunlog.engine.explain import describe
-from metarunlog.engine.spec import Job, Spec
+from metarunlog.engine.spec import Job, Spec, Verdict
 from metarunlog.engine.staleness import Judge
 from metarunlog.engine.store import TRACE, DoitStore
 from metarunlog.errors import MrlError
@@ -35,6 +36,10 @@ class Stamp(UptodateCalculator):  # type: ignore[misc]
         if isinstance(dep_manager.backend, DoitStore):
             dep_manager.backend.use(self._judge.graph.place.base.name, self._judge.journal)
 
+    @property
+    def verdict(self) -> Verdict:
+        return self._judge.verdict(self._spec.name)
+
     def __call__(self) -> bool:
         return self._judge.verdict(self._spec.name).state not in ("stale", "kept")
 
@@ -47,7 +52,8 @@ class Stamp(UptodateCalculator):  # type: ignore[misc]
 class Done(BaseAction):  # type: ignore[misc]
     """doit's action: executes a spec and leaves the trace in the task's values, which doit gives to the store."""
 
-    def __init__(self, executor: Executor, judge: Judge, spec: Spec) -> None:
+    def __init__(self, executor: Executor, judge: Judge, spec: Spec, *, tells: bool) -> None:
+        self._tells = tells
         self._executor = executor
         self._judge = judge
         self._spec = spec
@@ -65,6 +71,9 @@ class Done(BaseAction):  # type: ignore[misc]
         except Exception as e:
             return TaskError("a fault of metarunlog's own; please report it", e)
         self.values = {} if trace is None else {TRACE: trace}
+        if self._tells and trace is not None and trace["state"] == "failed":
+            # no failure for doit, which would then build nothing that comes after it; its card is in the report
+            sys.stderr.write(f"mrl: {self._spec.name} failed: {trace.get('error')}\n")
         return None
 
     def __str__(self) -> str:
@@ -106,7 +115,7 @@ def make_tasks(specs: Collection[Spec], judge: Judge, executor: Executor, *, gro
     return [
         MrlTask(
             spec,
-            Done(executor, judge, spec),
+            Done(executor, judge, spec, tells=grouped),
             Stamp(judge, spec),
             after=[name for name in spec.after if name in names],
             derived=all(judge.graph.place.path(key).startswith(derived + "/") for key in spec.targets),

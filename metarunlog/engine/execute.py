@@ -59,6 +59,7 @@ class Executor:
         clash = self._written_by_another(spec, out - set(spec.targets)) or self._made_later(spec, read.keys())
         if clash is not None:
             state, error = "failed", clash
+            out = set(spec.targets)  # what is contested stays the other's
         if result.error is not None or clash is not None:
             self.on_failure(spec, str(error), Path(self.graph.place.path(spec.targets[0])))
         if state == "ok" and spec.name in self.partial:

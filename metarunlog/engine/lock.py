@@ -25,8 +25,8 @@ def locked(memory: Path, *, wait: bool, say: Callable[[str], None]) -> Iterator[
     except Timeout:
         who = _read(holder)
         if not wait:
-            raise LockedError(f"{memory.parent} is being worked on by {who}; try again later") from None
-        say(f"waiting for {who} to finish with {memory.parent}")
+            raise LockedError(f"experiment {memory.parent.name} is being worked on by {who}; try again later") from None
+        say(f"waiting for {who} to finish with experiment {memory.parent.name}")
         lock.acquire()
     try:
         files.write(holder, f"mrl, process {os.getpid()} on {socket.gethostname()}\n".encode())

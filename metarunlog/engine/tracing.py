@@ -19,6 +19,7 @@ _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _SPAWNS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn")
 _SYSTEM = ("/proc/", "/sys/", "/dev/", "/usr/", "/etc/", "/lib/", "/opt/", "/var/cache/")
 
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _IMPORTER = "<frozen importlib._bootstrap_external>"
 _OWN = (files.META, files.CONFIG, files.LEDGER)  # what counts of them comes as arguments
 
@@ -51,7 +52,8 @@ class Recorder:
         if event == "open":
             self._open(*args)
         elif event in ("os.listdir", "os.scandir"):
-            if sys._getframe(1).f_code.co_filename != _IMPORTER:  # it lists all of sys.path
+            caller = sys._getframe(1).f_code.co_filename
+            if caller != _IMPORTER and not caller.startswith(_PACKAGE):  # they list sys.path, and experiments
                 self._list(args[0])
         elif event == "glob.glob":
             self._glob(args[0])
@@ -108,8 +110,7 @@ class Seen:
 
 def what_counts(recorder: Recorder, root: str, not_inputs: tuple[str, ...]) -> Seen:
     """Leave out what is no input of the user's: libraries, caches, temporary files, mrl's own, and what it wrote."""
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    libraries = tuple({sys.prefix + "/", sys.base_prefix + "/", sys.exec_prefix + "/", package + "/"})
+    libraries = tuple({sys.prefix + "/", sys.base_prefix + "/", sys.exec_prefix + "/", _PACKAGE})
     home = os.path.expanduser("~")
     elsewhere = (*_SYSTEM, tempfile.gettempdir() + "/", f"{home}/.cache/", f"{home}/.config/", f"{home}/.local/")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from doit.exceptions import InvalidDodoFile
+from doit.exceptions import InvalidDodoFile, TaskFailed
 from doit.task import Task
 
 from metarunlog import files
@@ -23,6 +23,8 @@ from metarunlog.tasks import GROUPS
 from metarunlog.tasks.function import Functions, fail
 from metarunlog.tasks.graph import everything
 
+CHECK = "_check"  # private: `doit list` leaves it out
+
 
 def config() -> dict[str, Any]:
     """DOIT_CONFIG: our store and checker. Bare `doit` does the batches and reports."""
@@ -31,7 +33,7 @@ def config() -> dict[str, Any]:
         "backend": "mrl",
         "dep_file": str(project.outdir / files.MEMORY / "doit.json"),
         "check_file_uptodate": ContentChecker,
-        "default_tasks": ["makebatch", "report"],
+        "default_tasks": ["makebatch", "report", CHECK],
         "verbosity": 2,
         "continue": True,
     }
@@ -40,10 +42,40 @@ def config() -> dict[str, Any]:
 def tasks(group: str) -> Iterator[Task]:
     """The group task and its subtasks, of all experiments."""
     members = _tasks(_project(Path.cwd()).root).get(group, [])
+    if group == "report":
+        yield _check(members)
     yield Task(
         group, None, task_dep=[t.name for t in members], has_subtask=True, doc=GROUPS[group], uptodate=[_All(members)]
     )
     yield from members
+
+
+def failed(names: Collection[str] | None = None) -> dict[str, str]:
+    """The tasks that failed, now or before, with the error; of those named, None for all."""
+    found = {}
+    for members in _tasks(_project(Path.cwd()).root).values():
+        for task in members:
+            verdict = task.uptodate[0][0].verdict
+            if verdict.state == "failed" and (names is None or task.name in names):
+                found[task.name] = verdict.error or ""
+    return found
+
+
+def _check(reports: list[Task]) -> Task:
+    """The last task of bare doit: fails where an analysis function failed, whose card is in the report."""
+
+    def check() -> TaskFailed | None:
+        found = failed()
+        return TaskFailed("\n".join(f"{name}: {error}" for name, error in found.items())) if found else None
+
+    return Task(
+        CHECK, [check], task_dep=[t.name for t in reports], doc="whether all functions worked", uptodate=[_Worked()]
+    )
+
+
+class _Worked:
+    def __call__(self) -> bool:
+        return not failed()
 
 
 class _All:

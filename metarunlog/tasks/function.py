@@ -105,7 +105,7 @@ def run(
     outcome: dict[str, Any] = {"state": "ok"}
     try:
         if import_error is not None:
-            line = import_error.strip().splitlines()[-1].replace(f"{root}/", "")
+            line = _import_failure(import_error, root)
             made = [blocks.error_block(function, line, import_error.replace(f"{root}/", ""))]
             # whichever line is at fault: an edit of any module that was imported may be the cure
             outcome = {
@@ -157,6 +157,17 @@ def _globbed(names: Names, folder: str, patterns: Sequence[str]) -> list[str]:
         else:
             found.append(pattern)
     return [f"{folder}/{name}" if folder else name for name in found]
+
+
+def _import_failure(text: str, root: str) -> str:
+    """`helpers.py:1: SyntaxError: ...`, from the traceback of a failed import of the user's module."""
+    import re
+
+    places = re.findall(rf'File "{re.escape(root)}/([^"]+)", line (\d+)', text)
+    what = text.strip().splitlines()[-1].replace(f"{root}/", "")
+    file, number = places[-1] if places else (files.ANALYZE, "1")
+    via = "" if file == files.ANALYZE else f" (imported by {files.ANALYZE})"
+    return f"{file}:{number}: {what}{via}"
 
 
 def _modules(root: str) -> list[str]:

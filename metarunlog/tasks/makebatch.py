@@ -63,6 +63,8 @@ def _verdict(plan: Plan, row: Row) -> Verdict:
         return Verdict("stale", (Reason("never_built", names_of(row)),))
     if row.verdict == "adopt":
         return Verdict("stale", (Reason("params_changed", "params", new=names_of(row)),))
+    if not row.differs:
+        return Verdict("stale", (Reason("target_edited", f"{row.id}/{files.META}", is_path=True),))
     gone = row.why.startswith("its folder")
     return Verdict(
         "stale",
