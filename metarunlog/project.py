@@ -103,7 +103,10 @@ class Project:
         for number, known_folder in known:
             if known_folder.resolve() == folder:
                 return number, known_folder
-        raise NoSuchError(f"there is no experiment {word}; `mrl ls` lists them")
+        first, _, second = word.rstrip("/").rpartition("/")
+        if second.isdigit() and any(first in (str(n), known_folder.name, "last") for n, known_folder in known):
+            raise NoSuchError(f"{word} is a sub-experiment; name its experiment, and with --only {int(second)} just it")
+        raise NoSuchError(f"there is no experiment {word or 'without a name'}; `mrl ls` lists them")
 
     def open(self, folder: Path) -> Experiment:
         """The experiment in a folder that is known to be one."""

@@ -259,3 +259,21 @@ def test_a_new_file_in_the_experiment_makes_no_summary_stale(logged: ProjectDir)
     logged.analyze()
     logged.write({"exp/0001/opt.json": "{}"})
     assert logged.analyze() == []
+
+
+def test_a_library_that_lists_what_is_installed_makes_no_function_stale(logged: ProjectDir) -> None:
+    text = """\
+        import importlib.metadata
+        import os
+
+        def f(expDir):
+            return str(len(list(importlib.metadata.distributions())) > 3), "text"
+
+        def g(expDir):
+            return str(sorted(os.listdir("."))), "text"
+        """
+    logged.write({"mrl_analyze.py": text})
+    logged.configure(analysis_overview={"f": [], "g": []})
+    logged.analyze()
+    logged.write({"a-new-file": ""})
+    assert logged.analyze() == ["overview:0001/g", "report:0001"], "but a function that lists the folder is"

@@ -41,7 +41,7 @@ class Place:
 
     def shown(self, key: str) -> str:
         """A key as users read it: relative to the project where that is possible."""
-        path = self.path(key)
+        path = os.path.normpath(self.path(key))
         return path[len(str(self.root)) + 1 :] if path.startswith(f"{self.root}/") else path
 
     def text(self, text: str) -> str:

@@ -129,7 +129,8 @@ class Judge:
                 yield self._changed(key, state)
         for listing, digest in trace["ls"].items():
             if listing_digest(disk.place, listing) != digest:
-                yield Reason("input_changed", listing.replace("\t", "/"), new="files added or removed", is_path=True)
+                seen = listing.replace("\t", "/").rstrip("/")
+                yield Reason("input_changed", seen, new="files added or removed", is_path=True)
         for key, state in trace["out"].items():
             if disk.numbers(key) is None:
                 if state is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -20,7 +21,10 @@ _SPAWNS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spa
 _SYSTEM = ("/proc/", "/sys/", "/dev/", "/usr/", "/etc/", "/lib/", "/opt/", "/var/cache/")
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_IMPORTER = "<frozen importlib._bootstrap_external>"
+# What looks for modules and installed packages lists all of sys.path, the project's folder among it.
+_IMPORTER = re.compile(
+    r"<frozen importlib|[/\\](importlib(_metadata|_resources)?|pkg_resources)[/\\]|[/\\]pkgutil\.py$"
+)
 _OWN = (files.META, files.CONFIG, files.LEDGER)  # what counts of them comes as arguments
 
 Numbers = tuple[int, int, int, int]
@@ -53,7 +57,7 @@ class Recorder:
             self._open(*args)
         elif event in ("os.listdir", "os.scandir"):
             caller = sys._getframe(1).f_code.co_filename
-            if caller != _IMPORTER and not caller.startswith(_PACKAGE):  # they list sys.path, and experiments
+            if not caller.startswith(_PACKAGE) and not _IMPORTER.search(caller):
                 self._list(args[0])
         elif event == "glob.glob":
             self._glob(args[0])
