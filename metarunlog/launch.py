@@ -62,7 +62,7 @@ class Launcher:
     relaunch: Mapping[str, Any] | None = None  # records to be replaced by new launches, by id, as they were seen
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _stopped: bool = False
+    _stopped: threading.Event = field(default_factory=threading.Event)
 
     def launch(self, sub: SubExperiment) -> Outcome:
         """Run the config's command, output to `run.log`, and keep the record."""
@@ -78,7 +78,7 @@ class Launcher:
     def stop(self) -> None:
         """End the runs that are going on, and begin no more."""
         with self._lock:
-            self._stopped = True
+            self._stopped.set()
             running = list(self._running.values())
         for process in running:
             _signal(process, signal.SIGTERM)
@@ -90,7 +90,7 @@ class Launcher:
 
     def _do(self, sub: SubExperiment, command: str, argv: Sequence[str] | None) -> Outcome:
         record = self._record(sub, command)
-        if self._stopped or not self._claim(sub, record):
+        if self._stopped.is_set() or not self._claim(sub, record):
             return Outcome(sub.id, "skipped")
         log = sub.dir / files.RUN_LOG
         code: int | None = None
@@ -100,7 +100,7 @@ class Launcher:
                 process = self._start(sub, command, argv, out.fileno())
                 with self._lock:
                     self._running[sub.id] = process
-                    late = self._stopped
+                    late = self._stopped.is_set()
                 if late:  # stopped while it was being started
                     _signal(process, signal.SIGTERM)
                 self._write(sub, {**record, "pid": process.pid})
@@ -123,7 +123,7 @@ class Launcher:
             "done"
             if code == 0
             else "interrupted"
-            if self._stopped or code in (-signal.SIGINT, -signal.SIGTERM)
+            if self._stopped.is_set() or code in (-signal.SIGINT, -signal.SIGTERM)
             else "failed"
         )
         self._end(sub, record, state, code)
