@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -131,6 +132,18 @@ def number_in(name: str, fmt: str, key: str) -> int | None:
     if digits.isascii() and digits.isdigit() and fmt.format(**{key: int(digits)}) == name:
         return int(digits)
     return None
+
+
+def where(key: str, root: Path, *paths: Path) -> tuple[str, int]:
+    """File, relative to `root`, and line that set a key: in the first of `paths` that has it, else the last one."""
+    for path in paths:
+        try:
+            text = path.read_text("utf-8-sig")
+        except (OSError, UnicodeDecodeError):
+            continue
+        if re.search(rf"\b{re.escape(key)}\b", text):
+            return os.path.relpath(path, root), _line_of(text, key)
+    return os.path.relpath(paths[-1], root), 1
 
 
 # --- checks of single values: return the value to keep or raise ValueError ("must be ...") ---

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from metarunlog import files
+from metarunlog.config import where
 from metarunlog.errors import ConfigError, TemplateError
 from metarunlog.experiment import Experiment, SubExperiment
 
@@ -33,11 +34,10 @@ class Outcome:
 
 def command_of(experiment: Experiment, sub: SubExperiment) -> str:
     """The shell command of a launch: the config's `run`, a Jinja template with params, ids and `code`."""
+    file, line = where("run", experiment.root, experiment.dir / files.CONFIG, experiment.root / files.CONFIG)
     if not experiment.config.run.strip():
-        raise ConfigError(
-            '"run" is empty; set it to the command that trains, e.g. "python3 {{ code|quote }}/train.py"',
-            file=files.CONFIG,
-        )
+        example = '"python3 {{ code|quote }}/train.py"'
+        raise ConfigError(f'"run" is empty; set it to the command that trains, e.g. {example}', file=file, line=line)
     from jinja2 import StrictUndefined
     from jinja2 import TemplateError as JinjaError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -51,7 +51,7 @@ def command_of(experiment: Experiment, sub: SubExperiment) -> str:
         return environment.from_string(experiment.config.run).render(values)
     except JinjaError as error:
         known = ", ".join(values)
-        raise TemplateError(f'"run" cannot be rendered: {error}; known are {known}', file=files.CONFIG) from None
+        raise TemplateError(f'"run" cannot be rendered: {error}; known are {known}', file=file, line=line) from None
 
 
 @dataclass

@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "ledger": {"experiment"},
     "batch": {"experiment", "ledger", "grid", "template"},
     "project": {"config", "experiment", "git"},
-    "launch": {"experiment"},
+    "launch": {"config", "experiment"},
     "hooks": set(),
     "logs": {"project"},
     "report": {"analysis"},  # how a value is shown is decided where it is made

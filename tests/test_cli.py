@@ -347,7 +347,7 @@ def test_run_without_a_command_or_batch(make_project: Make) -> None:
     project.mrl("new")
     assert "makebatch" in one_line(project.mrl("run", code=3).err)
     project.mrl("makebatch")
-    assert '"run"' in one_line(project.mrl("run", code=3).err)
+    assert re.search(r'error: \.mrl\.cfg:\d+: "run" is empty', one_line(project.mrl("run", code=3).err))
     assert "analyze" in one_line(project.mrl("analyse", code=2).err)
 
 
@@ -530,7 +530,7 @@ def snapshot(root: Path) -> dict[str, tuple[int, int]]:
 
 def test_status_of_a_broken_template_is_told(project: ProjectDir) -> None:
     project.write({"exp/0001/conf.yaml": "{{ oops\n"})
-    assert "makebatch:0001/template" in project.mrl("status", "-v").out
+    assert "failed   1 makebatch\n           exp/0001/conf.yaml:1: " in project.mrl("status", "--exit-code", code=1).out
 
 
 def test_summary_has_a_row_a_sub_experiment(logged: ProjectDir) -> None:

@@ -16,6 +16,7 @@ from metarunlog.experiment import Experiment
 from metarunlog.tasks.function import Functions
 from metarunlog.tasks.graph import everything
 
+_ERRORS = 5  # that are shown without -v
 _STATES: tuple[State, ...] = ("up-to-date", "stale", "waiting", "failed", "kept")
 
 
@@ -100,6 +101,8 @@ class _Status:
             parts = [f"{n} {kind}" for (s, kind), n in kinds.items() if s == state]
             if parts:
                 print(f"  {state:8} {', '.join(parts)}")
+        for error in list(dict.fromkeys(v.error for _, _, v in self._open() if v.state == "failed"))[:_ERRORS]:
+            print(f"           {error}")
 
     def _open(self) -> list[tuple[str, Spec, Verdict]]:
         specs = self.graph.specs

@@ -41,7 +41,9 @@ class Stamp(UptodateCalculator):  # type: ignore[misc]
         return self._judge.verdict(self._spec.name)
 
     def __call__(self) -> bool:
-        return self._judge.verdict(self._spec.name).state not in ("stale", "kept")
+        state = self.verdict.state
+        # what judges itself says again, in its action, why it is kept or cannot be done
+        return state != "stale" and not (state in ("kept", "failed") and self._spec.decided is not None)
 
     def __repr__(self) -> str:
         verdict = self._judge.verdict(self._spec.name)

@@ -36,9 +36,7 @@ def broken(names: Names, error: MrlError) -> Spec:
     def fail() -> None:
         raise error
 
-    verdict = Verdict(
-        "stale", (Reason("template_changed", names.experiment.config.confTemplFile[0], new=str(error), is_path=True),)
-    )
+    verdict = Verdict("failed", (Reason("failed_before", names.task("makebatch"), old=str(error)),), error=str(error))
     return Spec(name=names.task("makebatch", "template"), doc=str(error), decided=verdict, action=fail)
 
 
