@@ -73,8 +73,9 @@ def _dispatch(argv: list[str]) -> int:
     args = top.parse_args(argv)
     for folder in filter(None, args.C or ()):
         try:
+            seen = os.path.normpath(os.path.join(os.environ.get("PWD") or os.getcwd(), folder))
             os.chdir(folder)
-            os.environ.pop("PWD", None)
+            os.environ["PWD"] = seen  # as a shell's cd: the way through links is kept
         except OSError as error:
             raise InputError(f"cannot go to {folder}: {error.strerror}; give -C an existing folder") from None
     if args.command in (None, "help"):
