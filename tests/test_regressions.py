@@ -44,6 +44,7 @@ def test_an_outdir_on_another_disk(tmp_path: Path) -> None:
     assert project.mrl("summary", "--json").json["rows"][0]["metrics"]["loss"]["last"] == 1.0
     project.analyze()
     inside = project.root / "exp/0001"
+    assert project.mrl("-C", "exp/0001", "status", "--json").json["experiments"][0]["expId"] == "0001"
     assert (
         project.mrl("status", "--json", cwd=inside, env={"PWD": str(inside)}).json["experiments"][0]["expId"] == "0001"
     )
