@@ -38,6 +38,10 @@ def command_of(experiment: Experiment, sub: SubExperiment) -> str:
     if not experiment.config.run.strip():
         example = '"python3 {{ code|quote }}/train.py"'
         raise ConfigError(f'"run" is empty; set it to the command that trains, e.g. {example}', file=file, line=line)
+    if "code" in sub.params:
+        raise TemplateError(
+            'a param is named "code", as the checkout is; give the param another name', file=file, line=line
+        )
     from jinja2 import StrictUndefined
     from jinja2 import TemplateError as JinjaError
     from jinja2.sandbox import ImmutableSandboxedEnvironment

@@ -278,3 +278,20 @@ def test_a_library_that_lists_what_is_installed_makes_no_function_stale(logged: 
     logged.analyze()
     logged.write({"a-new-file": ""})
     assert logged.analyze() == ["overview:0001/g", "report:0001"], "but a function that lists the folder is"
+
+
+def test_params_named_as_columns_of_ours_are_not_mixed_up(make_project: Make) -> None:
+    axes = "".join(
+        f"# MRL:grid['{name}'] = [{value}]\n" for name, value in (("state", "'solid'"), ("id", 7), ("code", "'x'"))
+    )
+    text = "{{ state }} {{ id }} {{ code }}\n" + axes
+    project = make_project({"conf.yaml": text})
+    project.configure(run="echo {{ code }}")
+    project.git("commit", "-qam", "run")
+    project.mrl("new")
+    project.mrl("makebatch")
+    assert project.mrl("summary", "--csv").out.splitlines() == [
+        "subExpId,state,id,code,run state",
+        "001,solid,7,x,not run",
+    ]
+    assert 'named "code"' in project.mrl("run", code=3).err

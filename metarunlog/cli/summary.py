@@ -36,10 +36,11 @@ def run(args: argparse.Namespace) -> int:
 
     names = list(dict.fromkeys(name for sub in experiment.subs for name in sub.params))
     params = {name: [sub.params.get(name) for sub in experiment.subs] for name in names}
-    before = pd.DataFrame({**params, "state": states}, index=found.index)
+    state = "state" if "state" not in names else "run state"
+    before = pd.DataFrame({**params, state: states}, index=found.index)
     frame = pd.concat([before, found], axis=1)
     if args.csv:
-        print(frame.to_csv(index_label="id"), end="")
+        print(frame.to_csv(index_label="id" if "id" not in names else "subExpId"), end="")
     else:
         frame.index.name = None
         print(frame.to_string(na_rep="-", float_format=lambda value: f"{value:.6g}"))
