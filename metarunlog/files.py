@@ -22,7 +22,6 @@ CODE = "code"
 MEMORY = ".mrl.d"  # traces, lock, archive
 TRACES = "traces.jsonl"
 ANALYZE = "mrl_analyze.py"
-HOOKS = "mrl_hooks.py"
 DODO = "dodo.py"
 LAST = "last"
 REPLACED = "replaced"  # folder in MEMORY: files of users and runs that were asked to be replaced

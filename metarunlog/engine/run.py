@@ -54,7 +54,7 @@ def run(
     control.process(None)
     outcome = Outcome()
     reporter = _Reporter(judge, outcome, on_event)
-    # with threads even for one job: the main thread is then free to notice Ctrl-C
+    # each thread only waits for a worker process, so threads are parallel enough, and a dead worker hangs nothing
     runner_class, extra = (MThreadRunner, {"num_process": jobs}) if jobs > 1 else (Runner, {})
     runner_class(manager, reporter, continue_=True, **extra).run_all(control.task_dispatcher())
     return outcome

@@ -44,10 +44,6 @@ class Place:
         path = os.path.normpath(self.path(key))
         return path[len(str(self.root)) + 1 :] if path.startswith(f"{self.root}/") else path
 
-    def text(self, text: str) -> str:
-        """A message with the project's folder taken out of the paths in it."""
-        return text.replace(f"{self.root}{os.sep}", "")
-
 
 @dataclass(frozen=True)
 class Reason:
