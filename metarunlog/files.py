@@ -21,10 +21,15 @@ PATCH = "uncommitted.patch"
 CODE = "code"
 MEMORY = ".mrl.d"  # traces, lock, archive
 TRACES = "traces.jsonl"
+DOIT = "doit.jsonl"  # what doit keeps of the user's own tasks
 ANALYZE = "mrl_analyze.py"
 DODO = "dodo.py"
 LAST = "last"
+ASIDE = "aside"  # folder in MEMORY: copies of files that a running function changes
 REPLACED = "replaced"  # folder in MEMORY: files of users and runs that were asked to be replaced
+
+#: Audit event by which metarunlog.summary says which folders it looks at: (folder, glob pattern).
+LISTED = "metarunlog.listed"
 
 _ESCAPE = "backslashreplace"  # of bytes that are no text in file names and arguments: a JSON escape
 _TMP = ".mrl.tmp-"  # prefix of files that are being written

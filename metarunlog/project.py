@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import glob
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
@@ -310,6 +311,12 @@ class Settings:
     @property
     def sub_ids(self) -> list[str]:
         return list(self.params)
+
+    @property
+    def sub_pattern(self) -> str:
+        """A glob pattern for the folders of sub-experiments."""
+        before, _, rest = self.experiment.config.subExpFormat.partition("{")
+        return f"{glob.escape(before)}[0-9]*{glob.escape(rest.partition('}')[2])}"
 
 
 def settings_of(folder: Path) -> Settings:

@@ -128,7 +128,7 @@ def test_the_users_own_tasks_live_beside_ours(logged: ProjectDir) -> None:
         "copy.html",
         "__pycache__",
     }
-    assert (logged.root / "exp/.mrl.d/doit.json").exists()
+    assert (logged.root / "exp/.mrl.d/doit.jsonl").exists()
 
 
 def test_unknown_task_is_a_usage_error(logged: ProjectDir) -> None:

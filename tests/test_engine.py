@@ -16,15 +16,27 @@ from support import BIN, ProjectDir
 
 from metarunlog.engine.disk import GRAIN_NS, Disk, now_ns
 from metarunlog.engine.journal import Journal
+from metarunlog.engine.listing import Scope
 from metarunlog.engine.lock import locked
-from metarunlog.engine.spec import Graph, Job, Place, Spec
-from metarunlog.engine.staleness import Judge, short_name
+from metarunlog.engine.spec import Graph, Job, Place, Spec, short_name
+from metarunlog.engine.staleness import Judge
 from metarunlog.engine.workers import Workers
 from metarunlog.errors import LockedError
 
 
 def trace(n: int = 0) -> dict[str, Any]:
-    return {"at": n, "state": "ok", "in": {}, "read": {}, "ls": {}, "out": {}, "args": {}, "code": {}, "versions": {}}
+    return {
+        "at": n,
+        "state": "ok",
+        "in": {},
+        "read": {},
+        "ls": {},
+        "out": {},
+        "args": {},
+        "code": {},
+        "versions": {},
+        "modules": [],
+    }
 
 
 # --- journal ---
@@ -148,7 +160,7 @@ def test_a_stale_upstream_is_named(tmp_path: Path) -> None:
     for name, spec in specs.items():
         states = {"in": {k: view.state(k) for k in spec.inputs}, "out": {k: view.state(k) for k in spec.targets}}
         journal.put(short_name(name), {**trace(now_ns()), **states})
-    graph = Graph(place, specs, tmp_path, tmp_path)
+    graph = Graph(place, specs, tmp_path, tmp_path / "d", tmp_path / "code")
     assert [Judge(graph, journal).verdict(n).state for n in specs] == ["up-to-date", "up-to-date"]
     (tmp_path / "log").write_text("longer")
     judge = Judge(graph, journal)
@@ -162,8 +174,12 @@ def test_a_stale_upstream_is_named(tmp_path: Path) -> None:
 # --- workers ---
 
 
+def scope(folder: Path) -> Scope:
+    return Scope(*map(str, (folder, folder, folder / "analysis", folder / ".mrl.d", folder / "code")))
+
+
 def test_workers_do_jobs_and_survive_crashes(tmp_path: Path) -> None:
-    workers = Workers(tmp_path, {})
+    workers = Workers(tmp_path, {}, scope(tmp_path))
     try:
         assert workers.call(Job("os.path:join", {"a": "x"})).value == "x"
         failed = workers.call(Job("os:chdir", {"path": "/nowhere/at/all"}))
@@ -178,10 +194,15 @@ def test_workers_do_jobs_and_survive_crashes(tmp_path: Path) -> None:
 
 
 def test_workers_end_with_their_starter(tmp_path: Path) -> None:
-    code = (
-        "import os, sys\nfrom pathlib import Path\nfrom metarunlog.engine.workers import Workers\n"
-        f"w = Workers(Path({str(tmp_path)!r}), {{}})\nprint(w._process.pid, flush=True)\nos.kill(os.getpid(), 9)"
-    )
+    code = f"""
+import os
+from pathlib import Path
+from metarunlog.engine.listing import Scope
+from metarunlog.engine.workers import Workers
+w = Workers(Path({str(tmp_path)!r}), {{}}, Scope(*[{str(tmp_path)!r}] * 5))
+print(w._process.pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stdout
     deadline = time.monotonic() + 10
     while Path(f"/proc/{out.strip()}/status").exists() and "zygote" in Path(f"/proc/{out.strip()}/cmdline").read_text():

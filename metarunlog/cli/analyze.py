@@ -16,11 +16,13 @@ from metarunlog.cli.progress import Progress
 from metarunlog.engine.journal import Journal
 from metarunlog.engine.lock import locked
 from metarunlog.engine.spec import Graph
-from metarunlog.engine.staleness import Judge, short_name
+from metarunlog.engine.staleness import Judge
 from metarunlog.errors import InputError, UsageError
 from metarunlog.experiment import Experiment
 from metarunlog.tasks.function import Functions
 from metarunlog.tasks.graph import analysis
+
+_ROUNDS = 3  # at most: a second one is rare
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -95,8 +97,8 @@ def _analyze(args: argparse.Namespace, experiment: Experiment, functions: Functi
             for name in stale:
                 print(name)
     elif stale or any(True for _ in judge.outdated_states()) or judge.leftovers():
-        with locked(experiment.memory, wait=not args.no_wait, say=common.say):
-            judge = _work(args, result, make, only)
+        with locked(experiment.memory, wait=not args.no_wait, say=common.say) as killed:
+            judge = _work(args, result, make, only, killed)
             graph = judge.graph
     for name in graph.specs:
         verdict = judge.verdict(name)
@@ -110,11 +112,12 @@ def _analyze(args: argparse.Namespace, experiment: Experiment, functions: Functi
     return result
 
 
-def _work(args: argparse.Namespace, result: Result, make: Any, only: list[str] | None) -> Judge:
+def _work(args: argparse.Namespace, result: Result, make: Any, only: list[str] | None, killed: bool) -> Judge:
     """Under the lock: what is stale now is done, in doit; then what is left over is cleaned up."""
+    from metarunlog.engine import sweep
     from metarunlog.engine.execute import Executor
     from metarunlog.engine.run import run, slice_of
-    from metarunlog.tasks.function import fail
+    from metarunlog.tasks.function import WARM, fail
 
     graph: Graph = make()
     judge = _judge(args, graph)
@@ -126,36 +129,55 @@ def _work(args: argparse.Namespace, result: Result, make: Any, only: list[str] |
             stale.setdefault(sub_id, []).append(function or "parse")
         graph = make(stale=stale)  # the report marks what is older than its inputs
         judge = _judge(args, graph)
+    sweep.leftovers(judge)
+    if killed:
+        sweep.after_a_death(graph)
     names = [name for name in slice_of(judge) if name not in left_out]
     summaries = [name for name in names if name.startswith(("overview:", "report:"))]
-    executor = Executor(graph, judge.journal, fail, partial=frozenset(summaries if left_out else ()))
-    _sweep(judge)
     with Progress(len(names), f"analyze {result.experiment.name}", quiet=args.quiet) as progress:
-        alike: dict[tuple[str, str | None], int] = {}  # the same mistake in many sub-experiments is told once
-
-        def tell(what: str, task: str, error: str | None) -> None:
-            if what == "failed":
-                key = (task.rpartition("/")[2] if task.startswith("section:") else task, error)
-                alike[key] = alike.get(key, 0) + 1
-                if alike[key] == 1:
-                    progress.say(f"{task} failed: {error}")
-            if what != "start":
-                progress.step(task)
-
+        partial = frozenset(summaries if left_out else ())
+        executor = Executor(judge, fail, partial, progress.say, WARM)
+        told = _Told(progress)
         try:
-            if names:
+            for _ in range(_ROUNDS):
+                if not names:
+                    break
                 executor.start()
-                jobs = args.jobs or _processors()
-                outcome = run(judge, executor, names, jobs, tell)
-                result.ran, result.failed = outcome.ran, outcome.failed
-                for (function, _), times in alike.items():
-                    if times > 1:
-                        progress.say(f"{function} failed in the same way in {times - 1} more")
+                outcome = run(judge, executor, names, args.jobs or _processors(), told)
+                result.ran += [name for name in outcome.ran if name not in result.ran]
+                result.failed |= outcome.failed
+                judge.assume_unchanged(outcome.ran)
+                judge.retry_failed = False  # they have been
+                # what one made may be what another reads, unknown before
+                names = [] if left_out else slice_of(judge)
         finally:
             executor.close()
+        told.sum_up()
     for name, trace in list(judge.outdated_states()):
-        judge.journal.put(short_name(name), trace)
+        judge.journal.put(graph.specs[name].short, trace)
     return judge
+
+
+class _Told:
+    """Tells what failed; the same mistake in many sub-experiments once."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._alike: dict[tuple[str, str | None], int] = {}
+
+    def __call__(self, what: str, task: str, error: str | None) -> None:
+        if what == "failed":
+            key = (task.rpartition("/")[2] if task.startswith("section:") else task, error)
+            self._alike[key] = self._alike.get(key, 0) + 1
+            if self._alike[key] == 1:
+                self._progress.say(f"{task} failed: {error}")
+        if what != "start":
+            self._progress.step(task)
+
+    def sum_up(self) -> None:
+        for (function, _), times in self._alike.items():
+            if times > 1:
+                self._progress.say(f"{function} failed in the same way in {times - 1} more")
 
 
 def _outdir(text: str, experiment: Experiment) -> Path:
@@ -184,17 +206,6 @@ def _processors() -> int:
 
 def _judge(args: argparse.Namespace, graph: Graph) -> Judge:
     return Judge(graph, Journal(graph.journal_path), verify=args.verify, retry_failed=args.retry_failed)
-
-
-def _sweep(judge: Judge) -> None:
-    """Delete what tasks made that are no more, so that the folder is as if built from nothing."""
-    for task in judge.leftovers():
-        trace = judge.journal.get(task)
-        for key in trace["out"] if trace else ():
-            path = Path(judge.graph.place.path(key))
-            if path.is_relative_to(judge.graph.derived):
-                path.unlink(missing_ok=True)
-        judge.journal.forget(task)
 
 
 def _line(args: argparse.Namespace, result: Result) -> str:

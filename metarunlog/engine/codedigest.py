@@ -54,6 +54,10 @@ class CodeBase:
         _, reach = self._reach(self._module(file), EFFECTS, [])
         return {module.rel: module.bytes_digest for module in _by_path(reach.modules())}
 
+    def bytes_digest(self, file: Path) -> str:
+        """SHA-256 of the bytes of a module, as they were when it was first read here."""
+        return self._module(file).bytes_digest
+
     def has(self, file: Path, function: str) -> bool:
         """Whether the file binds this name at its top level, by itself or by an import, to anything but an async def.
         Names made in other ways (`globals()[name] = ...`) are not known."""

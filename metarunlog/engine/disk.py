@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from metarunlog.engine.spec import Place
 
@@ -78,6 +78,14 @@ class Disk:
         if old is None or numbers is None:
             return old is None and numbers is None
         return numbers == tuple(old[:4]) and max(numbers[1], numbers[3]) < at - GRAIN_NS
+
+    def assume(self, states: Mapping[str, FileState]) -> None:
+        """Take states as those of now, of files that were not asked for yet."""
+        for key, state in states.items():
+            if key not in self._stats:
+                size, mtime, inode, ctime, digest = state or (0, 0, 0, 0, "")
+                self._stats[key] = None if state is None else (int(size), int(mtime), int(inode), int(ctime))
+                self._digests[key] = str(digest)
 
     def pretend_gone(self, keys: Iterable[str]) -> None:
         """Take files as deleted that are about to be."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections.abc import Collection
 from typing import Any
@@ -16,7 +17,7 @@ from metarunlog.engine.execute import Executor
 from metarunlog.engine.explain import describe
 from metarunlog.engine.spec import Job, Spec, Verdict
 from metarunlog.engine.staleness import Judge
-from metarunlog.engine.store import TRACE, DoitStore
+from metarunlog.engine.store import ALSO, TRACE, DoitStore
 from metarunlog.errors import MrlError
 
 
@@ -28,17 +29,36 @@ class Stamp(UptodateCalculator):  # type: ignore[misc]
 
     def __init__(self, judge: Judge, spec: Spec) -> None:
         super().__init__()
-        self._judge = judge
+        self.judge = judge
         self._spec = spec
+        self.about_to_run = False
 
     def setup(self, dep_manager: Any, tasks_dict: Any) -> None:
-        """Called by doit first: what it saves from now on is what we judge by."""
-        if isinstance(dep_manager.backend, DoitStore):
-            dep_manager.backend.use(self._judge.graph.place.base.name, self._judge.journal)
+        """Called by doit first: what it saves from now on is what we judge by.
+
+        The order of tasks is settled by now, which is all that the file_dep of ours are for.
+        """
+        task = tasks_dict[self._spec.name]
+        task.file_dep.clear()
+        store = dep_manager.backend
+        if not isinstance(store, DoitStore):
+            return
+        experiment = self.judge.graph.place.base.name
+        store.use(experiment, self.judge)
+        if self.about_to_run and store.locking and not self._launches:
+            store.hold(experiment)
+            self.judge.refresh()
+            if any(not isinstance(tasks_dict[name], MrlTask) for name in task.task_dep):
+                self.judge.look_again(self._spec.name)  # at what the user's own tasks have made
+
+    @property
+    def _launches(self) -> bool:
+        """A run of the user's training, which needs no lock and may take days."""
+        return self._spec.decided is not None and not self._spec.targets
 
     @property
     def verdict(self) -> Verdict:
-        return self._judge.verdict(self._spec.name)
+        return self.judge.verdict(self._spec.name)
 
     def __call__(self) -> bool:
         state = self.verdict.state
@@ -46,12 +66,12 @@ class Stamp(UptodateCalculator):  # type: ignore[misc]
         return state != "stale" and not (state in ("kept", "failed") and self._spec.decided is not None)
 
     def __repr__(self) -> str:
-        verdict = self._judge.verdict(self._spec.name)
-        place = self._judge.graph.place
+        verdict = self.judge.verdict(self._spec.name)
+        place = self.judge.graph.place
         return "; ".join(describe(reason, place) for reason in verdict.reasons) or verdict.note or verdict.state
 
 
-class Done(BaseAction):  # type: ignore[misc]
+class Action(BaseAction):  # type: ignore[misc]
     """doit's action: executes a spec and leaves the trace in the task's values, which doit gives to the store."""
 
     def __init__(self, executor: Executor, judge: Judge, spec: Spec, *, tells: bool) -> None:
@@ -59,6 +79,7 @@ class Done(BaseAction):  # type: ignore[misc]
         self._executor = executor
         self._judge = judge
         self._spec = spec
+        self._process = os.getpid()
         self.task: Task | None = None
         self.out: str | None = None
         self.err: str | None = None
@@ -66,16 +87,20 @@ class Done(BaseAction):  # type: ignore[misc]
         self.values: dict[str, Any] = {}
 
     def execute(self, out: Any = None, err: Any = None) -> TaskFailed | TaskError | None:
+        if os.getpid() != self._process:  # one of doit's own processes: others have done tasks since it was forked
+            self._judge.refresh()
         try:
-            trace = self._executor.run(self._spec)
+            done = self._executor.run(self._spec)
         except MrlError as e:
             return TaskFailed(str(e))
         except Exception as e:
             return TaskError("a fault of metarunlog's own; please report it", e)
-        self.values = {} if trace is None else {TRACE: trace}
-        if self._tells and trace is not None and trace["state"] == "failed":
+        self.values = {} if done is None else {TRACE: done.trace, ALSO: dict(done.also)}
+        if self._tells and done is not None:
             # no failure for doit, which would then build nothing that comes after it; its card is in the report
-            sys.stderr.write(f"mrl: {self._spec.name} failed: {trace.get('error')}\n")
+            for name, trace in {self._spec.name: done.trace, **done.also}.items():
+                if trace["state"] == "failed":
+                    sys.stderr.write(f"mrl: {name} failed: {trace.get('error')}\n")
         return None
 
     def __str__(self) -> str:
@@ -84,17 +109,26 @@ class Done(BaseAction):  # type: ignore[misc]
 
 
 class MrlTask(Task):  # type: ignore[misc]
-    """A doit task that says when its success was saved, and that can be cleaned."""
+    """A doit task of ours."""
 
     def __init__(
-        self, spec: Spec, action: Done, stamp: Stamp, *, after: list[str], derived: bool, group: str | None
+        self,
+        spec: Spec,
+        action: Action,
+        stamp: Stamp,
+        *,
+        after: list[str],
+        file_dep: list[str],
+        targets: list[str],
+        derived: bool,
+        group: str | None,
     ) -> None:
-        place = stamp._judge.graph.place
-        targets = () if spec.waiting else spec.targets
+        place = stamp.judge.graph.place
         super().__init__(
             spec.name,
             [],
-            targets=[place.shown(key) for key in targets],
+            file_dep=file_dep,
+            targets=targets,
             task_dep=after,
             uptodate=[stamp],
             doc=spec.doc,
@@ -103,25 +137,61 @@ class MrlTask(Task):  # type: ignore[misc]
             clean=True if derived else (),
             verbosity=2,
         )
+        self._stamp = stamp
         self._action_instances = [action]
 
-    def __getstate__(self) -> dict[str, Any]:
-        # for doit's own processes: they have this task already and only send its results back
-        return {**super().__getstate__(), "_action_instances": None}
+    def overwrite_verbosity(self, stream: Any) -> None:
+        """doit calls this first when it is about to run the task, and never when it only asks."""
+        self._stamp.about_to_run = True
+        super().overwrite_verbosity(stream)
+
+    def pickle_safe_dict(self) -> dict[str, Any]:
+        """What doit's own processes send each other: both sides have the task itself."""
+        attributes: dict[str, Any] = super().pickle_safe_dict()
+        del attributes["_stamp"]
+        return attributes
 
 
 def make_tasks(specs: Collection[Spec], judge: Judge, executor: Executor, *, grouped: bool) -> list[Task]:
-    """doit tasks of some specs of a graph. With `grouped` each is a subtask of the group that its name begins with."""
+    """doit tasks of some specs of a graph.
+
+    With `grouped`, for doit's own commands, each is a subtask of the group that its name begins with, and has the files
+    that it reads and makes as file_dep and targets, by which the user's own tasks go before or after it.
+    """
     names = {spec.name for spec in specs}
     derived = str(judge.graph.derived)
-    return [
-        MrlTask(
-            spec,
-            Done(executor, judge, spec, tells=grouped),
-            Stamp(judge, spec),
-            after=[name for name in spec.after if name in names],
-            derived=all(judge.graph.place.path(key).startswith(derived + "/") for key in spec.targets),
-            group=spec.name.partition(":")[0] if grouped else None,
+    place = judge.graph.place
+    tasks = []
+    for spec in specs:
+        made = _made(spec, judge) if grouped else []
+        tasks.append(
+            MrlTask(
+                spec,
+                Action(executor, judge, spec, tells=grouped),
+                Stamp(judge, spec),
+                after=[name for name in dict.fromkeys((*spec.after, *judge.upstream(spec.name))) if name in names],
+                file_dep=[place.shown(key) for key in _read(spec, judge)] if grouped else [],
+                targets=[place.shown(key) for key in made],
+                derived=all(place.path(key).startswith(derived + "/") for key in spec.targets),
+                group=spec.name.partition(":")[0] if grouped else None,
+            )
         )
-        for spec in specs
-    ]
+    return tasks
+
+
+def _read(spec: Spec, judge: Judge) -> list[str]:
+    """What a task reads that none of ours makes."""
+    if spec.decided is not None:
+        return []
+    trace = judge.journal.get(spec.short)
+    keys = dict.fromkeys((*spec.inputs, *(trace["read"] if trace else ())))
+    return [key for key in keys if judge.owners.maker(key) is None]
+
+
+def _made(spec: Spec, judge: Judge) -> list[str]:
+    """What a task makes, as far as that is known before it runs."""
+    if spec.waiting is not None:
+        return []
+    trace = judge.journal.get(spec.short) if spec.decided is None else None
+    keys = dict.fromkeys((*spec.targets, *(trace["out"] if trace else ())))
+    return [key for key in keys if judge.owners.maker(key) in (None, spec.name)]

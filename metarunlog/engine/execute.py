@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
+import shutil
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from metarunlog import files
+from metarunlog.engine import listing
+from metarunlog.engine.conflicts import Clash, Conflicts
 from metarunlog.engine.disk import GONE, Disk, FileState, file_digest, now_ns
-from metarunlog.engine.journal import Journal
-from metarunlog.engine.spec import Graph, Job, Spec
-from metarunlog.engine.staleness import kept_args, listing_digest, short_name
-from metarunlog.engine.tracing import Numbers, Seen
-from metarunlog.engine.workers import Workers
+from metarunlog.engine.journal import Trace
+from metarunlog.engine.seen import Seen
+from metarunlog.engine.spec import Job, Spec
+from metarunlog.engine.staleness import Judge, kept_args
+from metarunlog.engine.tracing import Numbers
+from metarunlog.engine.workers import Result, Workers
+
+_CHANGED = "changed while it was used"  # in place of a digest of code: stale the next time
 
 
 class OnFailure(Protocol):
@@ -24,61 +32,73 @@ class OnFailure(Protocol):
     def __call__(self, spec: Spec, error: str, path: Path) -> None: ...
 
 
+@dataclass(frozen=True)
+class Done:
+    """The trace of a task, and those of tasks that turned out to have failed because of what this one did."""
+
+    trace: Trace
+    also: Mapping[str, Trace] = field(default_factory=dict)  # by task name
+
+
 @dataclass
 class Executor:
     """Does tasks of one graph, in any number of threads. Workers are started when the first job needs them."""
 
-    graph: Graph
-    journal: Journal
+    judge: Judge
     on_failure: OnFailure
     partial: frozenset[str] = frozenset()  # tasks whose result is over a part of the sub-experiments only
+    tell: Callable[[str], None] | None = None  # gets the lines that functions print
+    warm: tuple[str, ...] = ()  # modules that nearly every action wants
     _workers: Workers | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _known: dict[tuple[str, Numbers], str] = field(default_factory=dict)  # content of modules
 
-    def run(self, spec: Spec) -> dict[str, Any] | None:
-        """Do a task; returns its trace, or None for one that judges itself. Raises only what an own action raises."""
+    def run(self, spec: Spec) -> Done | None:
+        """Do a task; None for one that judges itself. Raises only what an own action raises."""
         if not isinstance(spec.action, Job):
             spec.action()
             return None
+        place = self.judge.graph.place
         at = now_ns()
-        disk = Disk(self.graph.place)  # a view of its own: taken before the action, and never a newer one
+        disk = Disk(place)  # a view of its own: taken before the action, and never a newer one
         inputs = {key: disk.state(key) for key in spec.inputs}
-        args, code = kept_args(spec.args), dict(spec.code())
-        result = self._pool().call(spec.action, self._not_inputs())
+        result, seen = self._call(spec, spec.action)
         value: Mapping[str, Any] = result.value if isinstance(result.value, dict) else {}
         state, error = value.get("state", "ok"), value.get("error")
         if result.error is not None:
             state, error = "failed", result.error
-        seen = result.seen or Seen({}, [], [], [])
-        out = {
-            *spec.targets,
-            *map(self.graph.place.key, value.get("targets", ())),
-            *(self.graph.place.key(p) for p in seen.writes if self._is_ours(p)),
-        }
-        read = self._read_states(seen, set(spec.inputs) | out) | self._also_read(value, disk)
-        clash = self._written_by_another(spec, out - set(spec.targets)) or self._made_later(spec, read.keys())
+            self.on_failure(spec, result.error, Path(place.path(spec.targets[0])))
+        wrote = {place.key(path) for path in seen.writes if os.path.lexists(path)}
+        out = {*spec.targets, *map(place.key, value.get("targets", ())), *filter(self._is_derived, wrote)}
+        read = self._read_states(seen, set(spec.inputs) | out)
+        read |= {key: disk.state(key) for key in map(place.key, value.get("reads", ()))}
+        conflicts = Conflicts(self.judge, spec.name, out, read, seen)
+        clash = conflicts.own
         if clash is not None:
-            state, error = "failed", clash
-            out = set(spec.targets)  # what is contested stays the other's
-        if result.error is not None or clash is not None:
-            self.on_failure(spec, str(error), Path(self.graph.place.path(spec.targets[0])))
+            state, error = "failed", clash.why
+            out, read = self._undo(spec, clash, out), self._visible(spec, read)
+        also = {name: self._failed(name, why) for name, why in conflicts.others.items()}
         if state == "ok" and spec.name in self.partial:
             state = "partial"
-        self._remove_leftovers(spec, out)
-        after = Disk(self.graph.place)
-        return {
+        self._remove(spec, self._made_before(spec) - out)
+        after = Disk(place)
+        trace = {
             "at": at,
             "state": state,
             **({"error": _last_line(str(error))} if error else {}),
             "in": inputs,
             "read": read,
-            "ls": self._listings(seen),
+            "ls": self._listings(spec, seen),
             "out": {key: after.state(key) for key in sorted(out)},
-            "args": args,
-            "code": code,
+            "args": kept_args(spec.args),
+            "code": self._code(spec, seen),
+            "modules": [place.key(path) for path in seen.imports],
             "versions": dict(spec.versions),
+            **({"wrote": sorted(wrote - out)} if wrote - out else {}),
             **({"hidden": seen.hidden} if seen.hidden else {}),
+            **({"clash": [clash.key, clash.maker]} if clash else {}),
         }
+        return Done(trace, also)
 
     def close(self) -> None:
         if self._workers is not None:
@@ -89,77 +109,125 @@ class Executor:
         """Start the workers now, so that they load their libraries while the graph is made ready."""
         self._pool()
 
+    def _call(self, spec: Spec, job: Job) -> tuple[Result, Seen]:
+        if not job.isolated:
+            return self._pool().call(job), Seen()
+        # what it made the last time must not be an input of what it makes now
+        self._remove(spec, self._made_before(spec) - set(spec.targets))
+        aside = f"{self.judge.graph.memory}/{files.ASIDE}/{os.urandom(6).hex()}"
+        result = self._pool().call(job, aside)
+        seen = result.seen or Seen()
+        self._put_back(spec, seen)
+        if seen.backups:
+            shutil.rmtree(aside, ignore_errors=True)
+        return result, seen
+
+    def _put_back(self, spec: Spec, seen: Seen) -> None:
+        """Undo what the function did to files that stay another task's."""
+        owners = self.judge.owners
+        for path, copy in seen.backups.items():
+            maker = owners.maker(self.judge.graph.place.key(path))
+            if maker not in (None, spec.name) and owners.loser(spec.name, maker) == spec.name:
+                os.replace(copy, path)
+
     def _pool(self) -> Workers:
         with self._lock:
             if self._workers is None:
-                self._workers = Workers(self.graph.place.root, self._frozen())
+                graph = self.judge.graph
+                self._workers = Workers(graph.place.root, self._frozen(), graph.scope, self.tell, self.warm)
                 atexit.register(self.close)
             return self._workers
 
     def _frozen(self) -> dict[str, str]:
         """Tells `metarunlog.load`, called by a function, to take this experiment's pickles as they are."""
-        return {"MRL_FROZEN": str(self.graph.place.base), "MRL_FROZEN_OUTDIR": str(self.graph.derived)}
+        graph = self.judge.graph
+        return {"MRL_FROZEN": str(graph.place.base), "MRL_FROZEN_OUTDIR": str(graph.derived)}
 
-    def _not_inputs(self) -> tuple[str, ...]:
-        base = self.graph.place.base
-        return (f"{base}/code/", f"{self.graph.memory}/")
-
-    def _is_ours(self, path: str) -> bool:
+    def _is_derived(self, key: str) -> bool:
         """A file that a function wrote is a target where it lies in the folder that analysis derives."""
-        return path.startswith(f"{self.graph.derived}/") and os.path.exists(path)
+        return self.judge.graph.place.path(key).startswith(f"{self.judge.graph.derived}/")
 
-    def _remove_leftovers(self, spec: Spec, out: set[str]) -> None:
-        """Delete what this task made the last time and does not make any more."""
-        trace = self.journal.get(short_name(spec.name))
-        for key in set(trace["out"] if trace else ()) - out:
-            path = Path(self.graph.place.path(key))
-            if path.is_relative_to(self.graph.derived):
-                path.unlink(missing_ok=True)
+    def _made_before(self, spec: Spec) -> set[str]:
+        trace = self.judge.journal.get(spec.short)
+        return set(trace["out"] if trace else ())
+
+    def _remove(self, spec: Spec, keys: Iterable[str]) -> None:
+        """Delete files of a task that are no more its targets, and the folders that this empties."""
+        graph, owners = self.judge.graph, self.judge.owners
+        for key in keys:
+            path = Path(graph.place.path(key))
+            if path.is_relative_to(graph.derived) and owners.maker(key) in (None, spec.name):
+                remove_with_folders(path, graph.derived)
+
+    def _undo(self, spec: Spec, clash: Clash, out: set[str]) -> set[str]:
+        """The card takes the place of all that the function made. Returns what is left of `out`."""
+        self._remove(spec, out - set(spec.targets))
+        self.on_failure(spec, clash.why, Path(self.judge.graph.place.path(spec.targets[0])))
+        return set(spec.targets)
+
+    def _failed(self, name: str, clash: Clash) -> Trace:
+        """The new trace of a task that was done before and fails because of what another does now."""
+        spec = self.judge.graph.specs[name]
+        trace = self.judge.journal.get(spec.short) or {}
+        out = self._undo(spec, clash, set(trace["out"]) - {clash.key})
+        now = Disk(self.judge.graph.place)
+        return {
+            **trace,
+            "state": "failed",
+            "error": clash.why,
+            "clash": [clash.key, clash.maker],
+            "read": self._visible(spec, {key: state for key, state in trace["read"].items() if key != clash.key}),
+            "out": {key: now.state(key) for key in sorted(out)},
+        }
+
+    def _visible(self, spec: Spec, read: Mapping[str, FileState]) -> dict[str, FileState]:
+        """Without what tasks make that do not go before this one: that it is made at all is what counts of it."""
+        owners = self.judge.owners
+        makers = {key: owners.maker(key) for key in read}
+        return {key: read[key] for key, maker in makers.items() if maker is None or owners.may_see(spec.name, maker)}
 
     def _read_states(self, seen: Seen, known: set[str]) -> dict[str, FileState]:
         """The state of each file when it was opened; without a digest, hence stale, where it has changed since."""
         states: dict[str, FileState] = {}
         for path, numbers in seen.reads.items():
-            key = self.graph.place.key(path)
+            key = self.judge.graph.place.key(path)
             if key not in known:
                 states[key] = None if numbers is None else [*numbers, _digest_of(path, numbers)]
         return states
 
-    def _also_read(self, value: Mapping[str, Any], disk: Disk) -> dict[str, FileState]:
-        """What the action itself says that it depends on."""
-        return {key: disk.state(key) for key in map(self.graph.place.key, value.get("reads", ()))}
+    def _listings(self, spec: Spec, seen: Seen) -> dict[str, str]:
+        key, owners = self.judge.graph.place.key, self.judge.owners
+        return {
+            str(question._replace(folder=key(question.folder))): listing.digest(
+                names, lambda path: owners.visible(spec.name, path)
+            )
+            for question, names in seen.listings.items()
+        }
 
-    def _listings(self, seen: Seen) -> dict[str, str]:
-        made = {}
-        for folder, pattern in seen.listings:
-            if folder == str(self.graph.derived) or folder.startswith(f"{self.graph.derived}/"):
-                continue  # a listing of what is being made would never be the same twice
-            listing = f"{self.graph.place.key(folder)}\t{pattern}"
-            made[listing] = listing_digest(self.graph.place, listing)
-        return made
+    def _code(self, spec: Spec, seen: Seen) -> dict[str, str]:
+        """The code that counts. Where a module was imported with another text than the digests are of, it is stale."""
+        key = self.judge.graph.place.key
+        digests = dict(spec.code.digests([key(path) for path in seen.imports]))
+        for path, numbers in seen.imports.items():
+            text = spec.code.content(key(path))
+            if numbers is None or (text is not None and self._content(path, numbers) != text):
+                digests[key(path)] = _CHANGED
+        return digests
 
-    def _written_by_another(self, spec: Spec, written: set[str]) -> str | None:
-        """Two functions that write one file: an error that names both."""
-        own = short_name(spec.name)
-        alive = {short_name(name) for name in self.graph.specs}
-        for task, trace in self.journal.items():
-            both = written & trace["out"].keys() if task != own and task in alive else None
-            if both:
-                return f"{self.graph.place.shown(min(both))} is written by {own} and by {task}; give one another name"
-        return None
+    def _content(self, path: str, numbers: Numbers) -> str:
+        if (path, numbers) not in self._known:
+            self._known[path, numbers] = _digest_of(path, numbers)
+        return self._known[path, numbers]
 
-    def _made_later(self, spec: Spec, read: Collection[str]) -> str | None:
-        """A function that reads what a later one makes: an error that names both."""
-        order = {short_name(name): n for n, name in enumerate(self.graph.specs)}
-        own = short_name(spec.name)
-        for task, trace in self.journal.items():
-            if order.get(task, -1) > order[own] and not (task.startswith("section:") and own.startswith("section:")):
-                both = set(read) & trace["out"].keys()
-                if both:
-                    return (
-                        f"{own} reads {self.graph.place.shown(min(both))}, which {task} makes later; change their order"
-                    )
-        return None
+
+def remove_with_folders(path: Path, top: Path) -> None:
+    """Delete a file, and the folders below `top` that are empty then."""
+    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        for folder in path.parents:
+            if folder == top:
+                break
+            folder.rmdir()
 
 
 def _digest_of(path: str, numbers: Numbers) -> str:

@@ -16,8 +16,8 @@ from doit.runner import MThreadRunner, Runner
 from metarunlog import files
 from metarunlog.engine.doit_adapter import make_tasks
 from metarunlog.engine.execute import Executor
-from metarunlog.engine.staleness import Judge, short_name
-from metarunlog.engine.store import ContentChecker, DoitStore
+from metarunlog.engine.staleness import Judge
+from metarunlog.engine.store import ALSO, ContentChecker, DoitStore
 
 
 @dataclass
@@ -32,7 +32,7 @@ def slice_of(judge: Judge) -> list[str]:
     """The tasks that are stale, and those that come after one and might be."""
     chosen: set[str] = set()
     for name, spec in judge.graph.specs.items():
-        if judge.journal.is_ignored(short_name(name)):
+        if judge.journal.is_ignored(spec.short):
             chosen.add(name)  # doit passes these over, and what depends on them
         elif judge.verdict(name).state == "stale" or (
             spec.waiting is None and chosen.intersection((*spec.after, *judge.upstream(name)))
@@ -48,8 +48,9 @@ def run(
     `start`, `done`, `failed`, `skipped`."""
     specs = [judge.graph.specs[name] for name in names]
     tasks = make_tasks(specs, judge, executor, grouped=False)
-    store = judge.graph.place.base.parent / files.MEMORY / "doit.json"
+    store = judge.graph.place.base.parent / files.MEMORY / files.DOIT
     manager = Dependency(DoitStore, str(store), ContentChecker, JSONCodec)
+    manager.backend.locking = False  # whoever calls this holds the lock
     control = TaskControl(tasks)
     control.process(None)
     outcome = Outcome()
@@ -71,11 +72,13 @@ class _Reporter:
 
     def add_success(self, task: Any) -> None:
         self._outcome.ran.append(task.name)
-        trace = self._judge.journal.get(short_name(task.name)) or {}
+        trace = self._judge.journal.get(self._judge.graph.specs[task.name].short) or {}
         if trace.get("state") == "failed":
             self._fail(task.name, trace.get("error", ""))
         else:
             self._on_event("done", task.name, None)
+        for name, other in task.values.get(ALSO, {}).items():
+            self._fail(name, other.get("error", ""))
 
     def add_failure(self, task: Any, fail: Any) -> None:
         self._fail(task.name, fail.get_msg().strip())

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
+
+from metarunlog.engine.listing import Scope
 
 State = Literal["up-to-date", "stale", "waiting", "failed", "kept"]
 
@@ -47,13 +50,17 @@ class Place:
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a task is stale. `subject` is a key where `is_path`, else a name; old and new are short texts or None."""
+    """Why a task is stale. `subject` is a key where `is_path`, else a name; old and new are short texts or None.
+
+    `line` is where a part of the code is defined now.
+    """
 
     kind: str
     subject: str
     old: str | None = None
     new: str | None = None
     is_path: bool = False
+    line: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,35 @@ class Verdict:
     reasons: tuple[Reason, ...] = ()
     error: str | None = None  # of a failed task
     note: str | None = None  # for what it is waiting, why it is kept
+
+
+class Code(Protocol):
+    """The code that counts for a task. Paths of modules are absolute."""
+
+    def digests(self, modules: Collection[str]) -> Mapping[str, str]:
+        """Part -> digest. `modules` are those that the last call was seen to import."""
+        ...
+
+    def line(self, part: str) -> int | None:
+        """Where a part is defined now; None where it is no more."""
+        ...
+
+    def content(self, module: str) -> str | None:
+        """sha256 of the text of a module that `digests` was computed from; None where it is none of those."""
+        ...
+
+
+class NoCode:
+    """Of tasks whose code is metarunlog's own, which counts by its version."""
+
+    def digests(self, modules: Collection[str]) -> Mapping[str, str]:
+        return {}
+
+    def line(self, part: str) -> int | None:
+        return None
+
+    def content(self, module: str) -> str | None:
+        return None
 
 
 @dataclass(frozen=True)
@@ -83,8 +119,9 @@ class Spec:
     """One task.
 
     `inputs` are files that count by content, also while they are missing. `args` is plain data that counts, by name.
-    `code` gives part -> digest, computed when asked. `decided` is the verdict of a task that judges itself by what it
-    would write; such a task is not remembered. `after` are tasks that go first where they are stale.
+    `code` is asked when needed. `decided` is the verdict of a task that judges itself by what it would write; such a
+    task is not remembered. `after` are tasks that go first where they are stale. What these make, and all that tasks of
+    an earlier `stage` make, it may read.
     """
 
     name: str
@@ -93,11 +130,28 @@ class Spec:
     inputs: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     args: Mapping[str, Any] = field(default_factory=dict)
-    code: Callable[[], Mapping[str, str]] = dict
+    code: Code = field(default_factory=NoCode)
     versions: Mapping[str, str] = field(default_factory=dict)
     after: tuple[str, ...] = ()
+    stage: int = 0
     waiting: str | None = None
     decided: Verdict | None = None
+
+    @property
+    def isolated(self) -> bool:
+        """Whether it calls a function of the user's."""
+        return isinstance(self.action, Job) and self.action.isolated
+
+    @cached_property
+    def short(self) -> str:
+        return short_name(self.name)
+
+
+def short_name(name: str) -> str:
+    """A task's name in the journal of its experiment: `parse:0001/001` -> `parse:001`, `report:0001` -> `report`."""
+    kind, _, rest = name.partition(":")
+    inner = rest.partition("/")[2]
+    return f"{kind}:{inner}" if inner else kind
 
 
 @dataclass(frozen=True)
@@ -108,10 +162,16 @@ class Graph:
     specs: Mapping[str, Spec]
     derived: Path  # the folder that holds all targets that may be deleted
     memory: Path  # the folder of the traces
+    code: Path  # the experiment's own code, at its commit: no input
+    aside: bool = False  # whether `derived` is another folder than usual
 
     @property
     def journal_path(self) -> Path:
         """The traces; those of a report that is made in another folder (`-outdir`) are kept apart."""
-        usual = self.derived.parent == self.place.base
-        mark = "" if usual else "-" + hashlib.sha256(str(self.derived).encode()).hexdigest()[:8]
+        mark = "-" + hashlib.sha256(self.place.key(str(self.derived)).encode()).hexdigest()[:8] if self.aside else ""
         return self.memory / f"traces{mark}.jsonl"
+
+    @cached_property
+    def scope(self) -> Scope:
+        place = self.place
+        return Scope(*map(str, (place.root, place.base, self.derived, self.memory, self.code)))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from metarunlog import files
-from metarunlog.engine.disk import GONE, Disk, FileState, names_digest, now_ns
+from metarunlog.engine import listing
+from metarunlog.engine.disk import Disk, FileState, now_ns
 from metarunlog.engine.journal import Journal, Trace
-from metarunlog.engine.spec import Graph, Place, Reason, Spec, Verdict
+from metarunlog.engine.listing import Listing
+from metarunlog.engine.owners import Owners
+from metarunlog.engine.spec import Graph, Reason, Spec, Verdict
 
 _SHOWN = 60  # characters of an old or new value in a reason
 
@@ -25,14 +28,26 @@ class Judge:
     def __init__(self, graph: Graph, journal: Journal, *, verify: bool = False, retry_failed: bool = False) -> None:
         self.graph = graph
         self.journal = journal
-        self.disk = Disk(graph.place, trust=not verify)
-        self._retry_failed = retry_failed
-        self._verdicts: dict[str, Verdict] = {}
-        self._readers: dict[str, set[str]] = {}  # task -> tasks whose verdict asked for its
-        self._names = {short_name(name): name for name in graph.specs}
-        self._producers = self._find_producers()
-        self.disk.pretend_gone(key for task in self.leftovers() for key in (journal.get(task) or {"out": ()})["out"])
+        self._trust = not verify
+        self.retry_failed = retry_failed
+        self._names = {spec.short: name for name, spec in graph.specs.items()}
+        self._begin()
         journal.watch(self._settle)
+
+    def _begin(self) -> None:
+        self.disk = Disk(self.graph.place, trust=self._trust)
+        self.owners = Owners(self.graph, self.journal)
+        self._verdicts: dict[str, Verdict] = {}
+        self._listed: dict[tuple[str, str], str] = {}  # digests of listings, by task
+        self._askers: dict[str, set[str]] = {}  # task -> tasks whose verdict asked for its
+        for task in self.leftovers():
+            self.disk.pretend_gone((self.journal.get(task) or {"out": ()})["out"])
+
+    def refresh(self) -> None:
+        """Decide anew where another process has changed the traces."""
+        if self.journal.has_changed():
+            self.journal.read_again()
+            self._begin()
 
     def verdict(self, name: str) -> Verdict:
         """The state of a task and every reason for it, its upstream tasks included."""
@@ -40,40 +55,63 @@ class Judge:
             self._verdicts[name] = self._decide(self.graph.specs[name])
         return self._verdicts[name]
 
+    def assume_unchanged(self, names: Iterable[str]) -> None:
+        """Of tasks that were just done: what they read of the user's counts as it was then. What has changed since is
+        for the next time, lest a log that is being written keeps a command going for ever."""
+        derived = self.graph.scope.derived + "/"
+        for name in names:
+            trace = self.journal.get(self.graph.specs[name].short)
+            if trace is not None:
+                theirs = (trace["in"], trace["read"])
+                path = self.graph.place.path
+                self.disk.assume({k: s for each in theirs for k, s in each.items() if not path(k).startswith(derived)})
+                for text, digest in trace["ls"].items():
+                    if not f"{path(Listing.parse(text).folder)}/".startswith(derived):
+                        self._listed[name, text] = digest
+
+    def look_again(self, name: str) -> Verdict:
+        """The same after somebody else may have changed the files that the task reads."""
+        spec = self.graph.specs[name]
+        trace = self.journal.get(spec.short)
+        self.disk.forget((*spec.inputs, *(trace["read"] if trace else ())))
+        self._verdicts.pop(name, None)
+        return self.verdict(name)
+
     def _settle(self, short: str) -> None:
         """A task was done: it and what reads from it is decided anew when next asked for."""
         name = self._names.get(short)
-        trace = self.journal.get(short)
         if name is None:
             return
+        trace = self.journal.get(short)
         if trace is not None:
             self.disk.forget(trace["out"])
-            self._producers.update(dict.fromkeys(trace["out"], name))
+        if self.graph.specs[name].decided is None and self.graph.specs[name].waiting is None:
+            self.owners.settle(name, trace)
         todo = [name]
         while todo:
             done = todo.pop()
             self._verdicts.pop(done, None)
-            todo.extend(self._readers.pop(done, ()))
+            todo.extend(self._askers.pop(done, ()))
 
     def upstream(self, name: str) -> set[str]:
         """The tasks that made what `name` reads."""
         spec = self.graph.specs[name]
-        trace = self.journal.get(short_name(name)) or {}
-        keys = (*spec.inputs, *trace.get("read", ()))
-        return {p for key in keys if (p := self._producers.get(key)) is not None and p != name}
+        trace = self.journal.get(spec.short)
+        makers = {self.owners.maker(key) for key in (*spec.inputs, *(trace["read"] if trace else ()))}
+        return {maker for maker in makers if maker not in (None, name) and self.owners.may_see(name, maker)}
 
     def leftovers(self) -> list[str]:
         """Short names of tasks that made something and are no more: their function, sub-experiment or log is gone.
 
         What they made is to be deleted, and counts as deleted.
         """
-        alive = {short_name(name) for name, spec in self.graph.specs.items() if spec.waiting is None}
+        alive = {spec.short for spec in self.graph.specs.values() if spec.waiting is None}
         return [task for task, _ in self.journal.items() if task not in alive]
 
     def outdated_states(self) -> Iterator[tuple[str, Trace]]:
         """Tasks that are up to date by content, but whose files' times have moved, with the trace to record instead."""
         for name in self.graph.specs:
-            trace = self.journal.get(short_name(name))
+            trace = self.journal.get(self.graph.specs[name].short)
             if trace is None or self.verdict(name).state not in ("up-to-date", "failed", "waiting"):
                 continue
             parts = [trace[part] for part in ("in", "read", "out")]
@@ -84,15 +122,37 @@ class Judge:
             fresh = {part: {k: self.disk.state(k) for k in trace[part]} for part in ("in", "read", "out")}
             yield name, {**trace, **fresh, "at": now}
 
+    def as_it_is(self, name: str) -> Trace | None:
+        """The trace of a task whose files are taken as they are; None where it has none, or a target is missing."""
+        spec = self.graph.specs[name]
+        if spec.decided is not None or spec.waiting is not None:
+            return None
+        disk = Disk(self.graph.place)
+        old: Trace = self.journal.get(spec.short) or {"state": "ok", "read": {}, "ls": {}, "out": {}, "modules": []}
+        now = now_ns()
+        questions = {text: Listing.parse(text) for text in old["ls"]}
+        trace = {
+            **old,
+            "at": now,
+            "in": {key: disk.state(key) for key in spec.inputs},
+            "read": {key: disk.state(key) for key in old["read"]},
+            "ls": {text: self.listing_digest(name, q, old.get("wrote", ())) for text, q in questions.items()},
+            "out": {key: disk.state(key) for key in dict.fromkeys((*spec.targets, *old["out"]))},
+            "args": kept_args(spec.args),
+            "code": dict(spec.code.digests(old["modules"])),
+            "versions": dict(spec.versions),
+        }
+        return None if None in trace["out"].values() else trace
+
     def _decide(self, spec: Spec) -> Verdict:
         if spec.decided is not None:
             return spec.decided
         if spec.waiting is not None:
             return Verdict("waiting", note=spec.waiting)
-        trace = self.journal.get(short_name(spec.name))
+        trace = self.journal.get(spec.short)
         upstream = []
         for task in sorted(self.upstream(spec.name)):
-            self._readers.setdefault(task, set()).add(spec.name)
+            self._askers.setdefault(task, set()).add(spec.name)
             if self.verdict(task).state == "stale":
                 upstream.append(Reason("upstream", task))
         if trace is None:
@@ -100,8 +160,8 @@ class Judge:
         reasons = (*self._own_reasons(spec, trace), *upstream)
         error = trace.get("error")
         if trace["state"] == "partial":
-            reasons += (Reason("upstream", "a part of the sub-experiments was left out"),)
-        if trace["state"] == "failed" and self._retry_failed:
+            reasons += (Reason("upstream", "a part of the sub-experiments", new="left out the last time"),)
+        if trace["state"] == "failed" and self.retry_failed:
             reasons += (Reason("failed_before", spec.name, old=_short(error)),)
         if reasons:
             return Verdict("stale", reasons, error=error)
@@ -113,50 +173,52 @@ class Judge:
 
     def _own_reasons(self, spec: Spec, trace: Trace) -> Iterator[Reason]:
         yield from _compare(kept_args(spec.args), trace["args"], _kind_of_arg)
-        yield from _compare(spec.code(), trace["code"], lambda _: "code_changed")
+        for reason in _compare(spec.code.digests(trace["modules"]), trace["code"], lambda _: "code_changed"):
+            yield replace(reason, line=spec.code.line(reason.subject))
         yield from _compare(spec.versions, trace["versions"], lambda _: "version_changed")
         at, disk = trace["at"], self.disk
         for key in spec.inputs:
             if key not in trace["in"]:
-                yield Reason("input_added", key, is_path=True)
+                yield Reason("input_added", key, new=_shown(disk.state(key)), is_path=True)
+        wanted = frozenset(spec.inputs)
         for key, state in trace["in"].items():
-            if key not in spec.inputs:
-                yield Reason("input_removed", key, is_path=True)
+            if key not in wanted:
+                yield Reason("input_removed", key, old=_shown(state), is_path=True)
             elif not disk.same(key, state, at):
                 yield self._changed(key, state)
         for key, state in trace["read"].items():
             if not disk.same(key, state, at):
                 yield self._changed(key, state)
-        for listing, digest in trace["ls"].items():
-            if listing_digest(disk.place, listing) != digest:
-                seen = listing.replace("\t", "/").rstrip("/")
-                yield Reason("input_changed", seen, new="files added or removed", is_path=True)
+        for text, digest in trace["ls"].items():
+            question = Listing.parse(text)
+            seen = self._listed.get((spec.name, text))
+            if (seen or self.listing_digest(spec.name, question, trace.get("wrote", ()))) != digest:
+                yield Reason("input_changed", question.shown, new="files added or removed", is_path=True)
+        if clash := trace.get("clash"):
+            maker = self.owners.maker(clash[0])
+            if maker is None or self.graph.specs[maker].short != clash[1]:
+                yield Reason("input_changed", clash[0], new=f"{clash[1]} does not make it any more", is_path=True)
+        for key in spec.targets:
+            if key not in trace["out"]:
+                yield Reason("target_missing", key, is_path=True)
         for key, state in trace["out"].items():
             if disk.numbers(key) is None:
                 if state is not None:
-                    yield Reason("target_missing", key, is_path=True)
+                    yield Reason("target_missing", key, old=_shown(state), is_path=True)
             elif not disk.same(key, state, at):
-                yield Reason("target_edited", key, *_old_new(state, disk.state(key)), is_path=True)
+                yield Reason("target_edited", key, _shown(state), _shown(disk.state(key)), is_path=True)
+
+    def listing_digest(self, name: str, question: Listing, wrote: Iterable[str]) -> str:
+        """Digest of what a listing of a task's would see now; `question` and `wrote` have keys for paths."""
+        place = self.graph.place
+        real = question._replace(folder=os.path.normpath(place.path(question.folder)))
+        names = listing.found(real, real.names(), self.graph.scope, map(place.path, wrote))
+        return listing.digest(names, lambda path: self.owners.visible(name, path))
 
     def _changed(self, key: str, state: FileState) -> Reason:
         now = self.disk.state(key)
         kind = "input_added" if state is None else "input_removed" if now is None else "input_changed"
-        return Reason(kind, key, *_old_new(state, now), is_path=True)
-
-    def _find_producers(self) -> dict[str, str]:
-        found = {}
-        for name, spec in self.graph.specs.items():
-            if spec.decided is None and spec.waiting is None:
-                trace = self.journal.get(short_name(name))
-                found.update(dict.fromkeys((*spec.targets, *(trace["out"] if trace else ())), name))
-        return found
-
-
-def short_name(name: str) -> str:
-    """A task's name in the journal of its experiment: `parse:0001/001` -> `parse:001`, `report:0001` -> `report`."""
-    kind, _, rest = name.partition(":")
-    inner = rest.partition("/")[2]
-    return f"{kind}:{inner}" if inner else kind
+        return Reason(kind, key, _shown(state), _shown(now), is_path=True)
 
 
 def kept_args(args: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,19 +230,6 @@ def kept_args(args: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def listing_digest(place: Place, listing: str) -> str:
-    """Digest of the names that a listing saw: `folder key <tab> glob pattern`, no pattern for all."""
-    import fnmatch
-
-    folder, _, pattern = listing.partition("\t")
-    try:
-        names = os.listdir(place.path(folder))
-    except OSError:
-        return GONE
-    names = [n for n in names if not n.startswith(files.META)]  # mrl's own, also while being written
-    return names_digest(fnmatch.filter(names, pattern) if pattern else names)
-
-
 def _compare(now: Mapping[str, Any], old: Mapping[str, Any], kind: Any) -> Iterator[Reason]:
     if now == old:
         return
@@ -190,7 +239,7 @@ def _compare(now: Mapping[str, Any], old: Mapping[str, Any], kind: Any) -> Itera
 
 
 def _kind_of_arg(name: str) -> str:
-    return "params_changed" if name in ("params", "subExps") else "args_changed"
+    return "params_changed" if name.startswith(("params", "sub-experiment")) else "args_changed"
 
 
 def _short(value: Any) -> str | None:
@@ -200,8 +249,5 @@ def _short(value: Any) -> str | None:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
-def _old_new(old: FileState, now: FileState) -> tuple[str | None, str | None]:
-    def shown(state: FileState) -> str | None:
-        return None if state is None else f"{state[0]} bytes, {str(state[4])[:8]}"
-
-    return shown(old), shown(now)
+def _shown(state: FileState) -> str | None:
+    return None if state is None else f"{state[0]} bytes, {str(state[4])[:8]}"

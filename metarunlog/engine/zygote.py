@@ -1,14 +1,17 @@
 """The warm process: libraries loaded, no threads, and a fork of it for each worker.
 
-Run as `python -P -m metarunlog.engine.zygote CONTROL_FD ROOT`, started by workers.py with a fixed hash seed. Messages
-on the control socket bring two descriptors each: `n`, fork a worker that serves jobs on the first and write its exit
-status to the second; `u`, the same with the user's modules loaded. It ends, and its workers with it, when the other
-side of the control socket is closed.
+Run as `python -P -m metarunlog.engine.zygote CONTROL_FD ROOT MODULES`, started by workers.py with a fixed hash seed.
+Messages on the control socket bring four descriptors each: `n`, fork a worker that serves jobs on the first, write
+its process number and later its exit status to the second, and give it the third for its output and the last to note
+what it reads; `u`, the same with the user's modules loaded. It ends, and its workers with it, when the other side of
+the control socket is closed; no signal from the terminal or a process group ends it before that. A worker is a
+process group of its own, which is killed when the worker ends, so that what a function started does not outlive it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import pickle
 import select
@@ -16,14 +19,20 @@ import signal
 import socket
 import struct
 import sys
+import time
 import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
 from metarunlog import files
-from metarunlog.engine.tracing import Recorder, what_counts
+from metarunlog.engine.listing import Scope
+from metarunlog.engine.seen import what_counts
+from metarunlog.engine.tracing import Recorder
 
 STATUS = struct.Struct("=i")
+NO_PROCESS = -1  # in place of a process number: the user's modules cannot be imported without ending the process
+FDS = 4
+_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class Zygote:
@@ -36,6 +45,7 @@ class Zygote:
         self._user_error = user_error
         self._children: dict[int, int] = {}  # pid -> descriptor that takes the exit status
         self._for_user: socket.socket | None = None
+        self._user_pid = 0  # of that zygote
 
     def run(self) -> None:
         wake_read, wake_write = os.pipe()
@@ -50,35 +60,62 @@ class Zygote:
                     os.read(wake_read, 4096)
                 self._reap()
             if self._control.fileno() in ready:
-                message, fds, _, _ = socket.recv_fds(self._control, 1, 2)
+                message, fds, _, _ = socket.recv_fds(self._control, 1, FDS)
                 if not message:
                     break
-                if message == b"u" and self._for_user is None:
-                    self._for_user = self._fork_for_user()
                 if message == b"u":
-                    assert self._for_user is not None
-                    socket.send_fds(self._for_user, [b"n"], fds)
-                    for fd in fds:
-                        os.close(fd)
+                    self._pass_on(fds)
                 else:
                     self._fork_worker(*fds)
+        if self._for_user is not None:
+            self._for_user.close()
         for pid in self._children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            _kill_group(pid)
+        self._end_user_zygote()
 
-    def _fork_worker(self, jobs: int, status: int) -> None:
+    def _pass_on(self, fds: list[int]) -> None:
+        """Have the zygote that has the user's modules fork the worker."""
+        if self._for_user is None:
+            self._for_user = self._fork_for_user()
+        try:
+            socket.send_fds(self._for_user, [b"n"], fds)
+        except OSError:  # importing the user's modules ended the process
+            with contextlib.suppress(BrokenPipeError):
+                os.write(fds[1], STATUS.pack(NO_PROCESS))
+        for fd in fds:
+            os.close(fd)
+
+    def _end_user_zygote(self) -> None:
+        """It ends by itself, unless it is still importing."""
+        deadline = time.monotonic() + 0.5
+        while self._user_pid and time.monotonic() < deadline:
+            if os.waitpid(self._user_pid, os.WNOHANG)[0]:
+                return
+            time.sleep(0.005)
+        if self._user_pid:
+            _kill_group(self._user_pid)
+
+    def _fork_worker(self, jobs: int, status: int, output: int, log: int) -> None:
         pid = os.fork()
         if pid == 0:
             _become_child()
+            os.setsid()
             self._control.close()
             os.close(status)
             if self._for_user is not None:
                 self._for_user.close()
             for fd in self._children.values():
                 os.close(fd)
-            serve(Connection(jobs), self._root, self._recorder, self._user_error)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            os.close(output)
+            self._recorder.log = log
+            serve(Connection(jobs), self._recorder, self._user_error)
             os._exit(0)
-        os.close(jobs)
+        for fd in (jobs, output, log):
+            os.close(fd)
+        with contextlib.suppress(BrokenPipeError):
+            os.write(status, STATUS.pack(pid))
         self._children[pid] = status
 
     def _fork_for_user(self) -> socket.socket:
@@ -86,7 +123,8 @@ class Zygote:
         ours, theirs = socket.socketpair()
         pid = os.fork()
         if pid == 0:
-            _become_child()
+            _become_child(ignore=True)
+            os.setsid()
             self._control.close()
             ours.close()
             for fd in self._children.values():
@@ -97,16 +135,23 @@ class Zygote:
             Zygote(theirs, self._root, self._recorder, error).run()
             os._exit(0)
         theirs.close()
+        self._user_pid = pid
         return ours
 
     def _reap(self) -> None:
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
-            if pid == 0:
+            if ended is None:
                 return
+            pid = ended.si_pid
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)  # before its number can be another's
+            status = os.waitpid(pid, 0)[1]
+            if pid == self._user_pid:
+                self._user_pid = 0
             fd = self._children.pop(pid, None)
             if fd is not None:
                 with contextlib.suppress(BrokenPipeError):
@@ -114,12 +159,16 @@ class Zygote:
                 os.close(fd)
 
 
-def serve(jobs: Connection, root: str, recorder: Recorder, user_error: str | None) -> None:
-    """Do jobs until the other side closes: (function, kwargs, isolated, not_inputs) -> (value, error, Seen or None)."""
-    at_import = (dict(recorder.reads), set(recorder.listings), set(recorder.hidden))
+def serve(jobs: Connection, recorder: Recorder, user_error: str | None) -> None:
+    """Do jobs until the other side closes.
+
+    A job is (function, kwargs, isolated, scope, aside, since); the answer (value, error, Seen or None).
+    """
+    at_import = recorder.copy()
+    process = os.getpid()
     while True:
         try:
-            function, kwargs, isolated, not_inputs = pickle.loads(jobs.recv_bytes())
+            function, kwargs, isolated, scope, aside, since = pickle.loads(jobs.recv_bytes())
         except EOFError:
             return
         value, error, seen = None, None, None
@@ -127,18 +176,20 @@ def serve(jobs: Connection, root: str, recorder: Recorder, user_error: str | Non
             call = _resolve(function)
             if isolated:
                 _seed()
-                recorder.start()
-                recorder.reads.update(at_import[0])
-                recorder.listings |= at_import[1]
-                recorder.hidden |= at_import[2]
-                kwargs = {**kwargs, "import_error": user_error}
+                recorder.scope, recorder.aside = Scope(*scope), aside
+                recorder.start(at_import)
+                kwargs = {**kwargs, "import_error": user_error, "recorder": recorder}
             value = call(**kwargs)
         except BaseException:
             error = traceback.format_exc()
+        if os.getpid() != process:
+            os._exit(0)  # the function forked, and this is not the one whose answer is waited for
         recorder.on = False
         if isolated:
-            seen = what_counts(recorder, root, not_inputs)
-        sys.stderr.flush()
+            seen = what_counts(recorder, Scope(*scope), since)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):  # the function may have closed it
+                stream.flush()
         jobs.send_bytes(pickle.dumps((value, error, seen)))
 
 
@@ -147,8 +198,6 @@ def load_user_modules(root: str) -> str | None:
 
     Compiled files are neither read nor written: they are judged by time and size, and would clutter the project.
     """
-    import importlib
-
     sys.dont_write_bytecode = True
     sys.pycache_prefix = os.path.join(root, files.MEMORY, "no-compiled-files")
     sys.path.insert(0, root)
@@ -163,8 +212,6 @@ def load_user_modules(root: str) -> str | None:
 
 
 def _resolve(function: str) -> Any:
-    import importlib
-
     module, _, name = function.partition(":")
     return getattr(importlib.import_module(module), name)
 
@@ -178,18 +225,29 @@ def _seed() -> None:
         numpy.random.seed(0)
 
 
-def _become_child() -> None:
+def _become_child(*, ignore: bool = False) -> None:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN if ignore else signal.SIG_DFL)
+
+
+def _kill_group(pid: int) -> None:
+    """End a child and what it started. It may not have become a group yet."""
+    for kill in (os.killpg, os.kill):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            kill(pid, signal.SIGKILL)
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # at Ctrl-C the other side decides
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)  # at Ctrl-C the other side decides
     control = socket.socket(fileno=int(sys.argv[1]))
     recorder = Recorder()
     recorder.install()
-    with contextlib.suppress(ImportError):
-        import pandas  # noqa: F401  (warm: nearly every job wants it)
+    for name in filter(None, sys.argv[3].split(",")):  # nearly every job wants them
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     Zygote(control, sys.argv[2], recorder).run()
 
 

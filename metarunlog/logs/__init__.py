@@ -10,10 +10,12 @@ metrics   last, lowest and highest values       here       `load` and `summary`,
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metarunlog import files
 from metarunlog.logs.find import LogFile, find
 from metarunlog.logs.metrics import Metric, metrics_of, summary_frame
 from metarunlog.logs.parsed import Parsed, parse
@@ -96,6 +98,7 @@ def summary(expDir: str | os.PathLike[str], params: bool = False) -> pd.DataFram
     """
     exp_dir = Path(expDir).absolute()
     settings = _settings(exp_dir)
+    sys.audit(files.LISTED, str(exp_dir), settings.sub_pattern)  # whoever asks depends on which there are
 
     def tables(sub: str) -> dict[str, pd.DataFrame]:
         if _is_frozen(exp_dir):

@@ -1,7 +1,8 @@
 """What an analysis function returned, as blocks: small JSON-able dicts with a "type" that the templates can show.
 
 Types: image, linkplot, video, table, text (safe HTML), frame (HTML or Bokeh, shown in a sandbox), view (of a built-in),
-error, waiting. A section file holds the blocks of one function for one sub-experiment, or of one overview function.
+error, waiting, unseen (inputs). A section file holds the blocks of one function for one sub-experiment, or of one
+overview function.
 """
 
 from __future__ import annotations
@@ -59,6 +60,11 @@ def error_block(function: str, error_line: str, traceback_text: str) -> Block:
 def waiting_block(text: str) -> Block:
     """A card in place of what cannot be made yet."""
     return {"type": "waiting", "text": text, "header": None}
+
+
+def unseen_block(what: list[str]) -> Block:
+    """A note below a function's part: what it did, in words, by which it may have read what was not seen."""
+    return {"type": "unseen", "what": what, "header": None}
 
 
 def dump_section(blocks: list[Block], function: str) -> bytes:

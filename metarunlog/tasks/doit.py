@@ -20,7 +20,7 @@ from metarunlog.engine.store import ContentChecker
 from metarunlog.errors import MrlError
 from metarunlog.project import Project
 from metarunlog.tasks import GROUPS
-from metarunlog.tasks.function import Functions, fail
+from metarunlog.tasks.function import WARM, Functions, fail
 from metarunlog.tasks.graph import everything
 
 CHECK = "_check"  # private: `doit list` leaves it out
@@ -31,7 +31,7 @@ def config() -> dict[str, Any]:
     project = _project(Path.cwd())
     return {
         "backend": "mrl",
-        "dep_file": str(project.outdir / files.MEMORY / "doit.json"),
+        "dep_file": str(project.outdir / files.MEMORY / files.DOIT),
         "check_file_uptodate": ContentChecker,
         "default_tasks": ["makebatch", "report", CHECK],
         "verbosity": 2,
@@ -114,7 +114,7 @@ def _tasks(root: Path) -> Mapping[str, list[Task]]:
             graph = everything(experiment, functions, launches=True)
             journal = Journal(graph.journal_path)
             judge = Judge(graph, journal)
-            executor = Executor(graph, journal, on_failure=fail)
+            executor = Executor(judge, on_failure=fail, warm=WARM)
             for task in make_tasks(list(graph.specs.values()), judge, executor, grouped=True):
                 made.setdefault(task.name.partition(":")[0], []).append(task)
     except MrlError as error:

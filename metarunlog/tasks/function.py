@@ -4,23 +4,38 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from metarunlog import files, hooks
 from metarunlog.config import Analysis
 from metarunlog.engine.codedigest import CodeBase
-from metarunlog.engine.spec import Job, Spec
+from metarunlog.engine.spec import Code, Job, NoCode, Place, Spec
 from metarunlog.tasks.names import Names
+
+if TYPE_CHECKING:
+    from metarunlog.engine.tracing import Recorder
+
+#: Modules for workers to load before they are forked: what every call would import anew.
+WARM = ("pandas", "metarunlog.tasks.function", "metarunlog.report.blocks", "markdown", "nh3", "pygments.lexers")
+
+_PATIENCE = 10.0  # seconds for threads that outlive a function
+_THREAD = "left a thread running"
 
 
 class Functions:
     """The analysis functions of a project: which are the user's, and the digests of their code. Imports none of it."""
 
     def __init__(self, root: Path) -> None:
+        self._root = root
         self._file = root / files.ANALYZE
         self._code = CodeBase(root)
+        self._digests: dict[tuple[str, frozenset[str]], Mapping[str, str]] = {}
+        self._others: dict[str, str] = {}
         self._broken = self._file.exists() and self._code.error(self._file) is not None
 
     def is_builtin(self, name: str, builtins: Mapping[str, Any]) -> bool:
@@ -29,9 +44,57 @@ class Functions:
             return False
         return name in builtins
 
-    def digest(self, name: str) -> dict[str, str]:
-        """Part of the code -> digest, of all that the user's function reaches."""
-        return dict(self._code.digest(self._file, name)) if self._file.exists() else {}
+    def code(self, name: str, place: Place) -> Code:
+        """The code of the user's function, for the tasks of an experiment at `place`."""
+        return UserCode(self, name, place)
+
+    def digests(self, name: str, modules: frozenset[str]) -> Mapping[str, str]:
+        """Part of the code -> digest, of all that the user's function reaches, and of `modules`, which a call was seen
+        to import: those that the function does not reach count whole."""
+        if not self._file.exists():
+            return {}
+        if (name, modules) not in self._digests:
+            own = [Path(module) for module in modules if module.startswith(f"{self._root}/")]
+            found = dict(self._code.digest(self._file, name, sorted(own)))
+            found |= {module: self._outside(module) for module in modules if not module.startswith(f"{self._root}/")}
+            self._digests[name, modules] = found
+        return self._digests[name, modules]
+
+    def line(self, part: str) -> int | None:
+        return self._code.line(part)
+
+    def content(self, module: str) -> str | None:
+        """sha256 of the text of a module that the digests are of."""
+        if not module.startswith(f"{self._root}/"):
+            return self._outside(module)
+        return self._code.bytes_digest(Path(module)) if os.path.isfile(module) else ""
+
+    def _outside(self, module: str) -> str:
+        """A module that is neither the project's nor a library's counts by its bytes."""
+        if module not in self._others:
+            try:
+                self._others[module] = files.sha256(Path(module).read_bytes())
+            except OSError:
+                self._others[module] = ""
+        return self._others[module]
+
+
+@dataclass(frozen=True)
+class UserCode:
+    """`engine.spec.Code` of one function."""
+
+    functions: Functions
+    name: str
+    place: Place
+
+    def digests(self, modules: Collection[str]) -> Mapping[str, str]:
+        return self.functions.digests(self.name, frozenset(map(self.place.path, modules)))
+
+    def line(self, part: str) -> int | None:
+        return self.functions.line(part)
+
+    def content(self, module: str) -> str | None:
+        return self.functions.content(self.place.path(module))
 
 
 def spec(
@@ -50,6 +113,7 @@ def spec(
     builtin_inputs: Sequence[str],
     folder: str,
     after: Sequence[str],
+    stage: int,
     waiting: str | None,
     waiting_dirs: Sequence[str] = (),
 ) -> Spec:
@@ -58,7 +122,7 @@ def spec(
     builtin = functions.is_builtin(name, builtins)
     stem = f"{inner.split('/')[0]}.{name}" if kind == "section" else name
     target = names.section(stem)
-    call = {
+    call: dict[str, Any] = {
         "function": name,
         "builtin": kind if builtin else None,
         "args": list(analysis.args),
@@ -69,6 +133,7 @@ def spec(
     }
     if not builtin:
         call["waiting_dirs"] = list(waiting_dirs)
+        call["declared"] = bool(analysis.inputs)
     version = builtin_versions.get(name, 0)
     return Spec(
         name=names.task(kind, inner),
@@ -78,9 +143,10 @@ def spec(
         ),
         targets=(target,),
         args={"xtrargs": list(analysis.args), **args},
-        code=dict if builtin else lambda: functions.digest(name),
+        code=NoCode() if builtin else functions.code(name, names.place),
         versions=names.versions(name, version) if builtin else names.user_versions,
         after=tuple(after),
+        stage=stage,
         waiting=None if analysis.always else waiting,
         action=Job("metarunlog.tasks.function:run", call, isolated=not builtin),
     )
@@ -95,9 +161,14 @@ def run(
     target: str,
     root: str,
     waiting_dirs: Sequence[str] = (),
+    declared: bool = False,
     import_error: str | None = None,
+    recorder: Recorder | None = None,
 ) -> dict[str, Any]:
-    """The action, in a worker: call the function and write its blocks; a card in their place where it fails."""
+    """The action, in a worker: call the function and write its blocks; a card in their place where it fails.
+
+    `declared`: whether the config names its inputs, so that nobody need be told of those that were not seen.
+    """
     from metarunlog.report import blocks
 
     os.makedirs(known["outdir"], exist_ok=True)
@@ -116,7 +187,10 @@ def run(
         else:
             call = _builtin(builtin, function) if builtin else hooks.find(function)
             positional, keywords = hooks.bind(call, _with_frame(known), args)
-            made, written = blocks.to_blocks(call(*positional, **keywords), Path(known["outdir"]), stem)
+            returned = call(*positional, **keywords)
+            if recorder is not None and not _threads_ended():
+                recorder.hidden.add(_THREAD)
+            made, written = blocks.to_blocks(returned, Path(known["outdir"]), stem)
     except (Exception, SystemExit) as error:
         missing = getattr(error, "filename", None) if isinstance(error, FileNotFoundError) else None
         if missing and any(os.path.abspath(str(missing)).startswith(d + "/") for d in waiting_dirs):
@@ -126,6 +200,8 @@ def run(
             line, text = hooks.describe_failure(error, root)
             made, outcome = [blocks.error_block(function, line, text)], {"state": "failed", "error": line}
     _close_figures()
+    if recorder is not None and recorder.hidden and not declared:
+        made = [*made, blocks.unseen_block(sorted(recorder.hidden))]
     files.write_if_changed(Path(target), blocks.dump_section(made, function))
     outdir = Path(known["outdir"])
     return {**outcome, "targets": [str(outdir / name) for name in written]}
@@ -177,6 +253,17 @@ def _modules(root: str) -> list[str]:
     loaded = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
     own = {name for name in loaded if name.startswith(f"{root}/") and not name.startswith(f"{sys.prefix}/")}
     return sorted({*own, f"{root}/{files.ANALYZE}"})
+
+
+def _threads_ended() -> bool:
+    """Wait, as Python does at its end, for threads that the function left running; False where one goes on and on."""
+    deadline = time.monotonic() + _PATIENCE
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                return False
+    return True
 
 
 def _close_figures() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from metarunlog import files
 from metarunlog.engine.spec import Graph, Spec
 from metarunlog.errors import TemplateError
 from metarunlog.experiment import Experiment
@@ -24,7 +25,7 @@ def analysis(
     names = Names(experiment, outdir or experiment.analysis_dir)
     functions = functions or Functions(experiment.root)
     specs = {spec.name: spec for spec in _analysis(experiment, functions, names, stale or {})}
-    return Graph(names.place, specs, names.outdir, experiment.memory)
+    return _graph(experiment, names, specs)
 
 
 def everything(experiment: Experiment, functions: Functions, *, launches: bool) -> Graph:
@@ -39,7 +40,12 @@ def everything(experiment: Experiment, functions: Functions, *, launches: bool) 
             spec = launch.spec(experiment, sub, names)
             specs[spec.name] = spec
     specs.update(analysis(experiment, functions=functions).specs)
-    return Graph(names.place, specs, names.outdir, experiment.memory)
+    return _graph(experiment, names, specs)
+
+
+def _graph(experiment: Experiment, names: Names, specs: Mapping[str, Spec]) -> Graph:
+    aside = names.outdir != experiment.analysis_dir
+    return Graph(names.place, specs, names.outdir, experiment.memory, experiment.dir / files.CODE, aside)
 
 
 def batch(experiment: Experiment) -> Iterator[Spec]:
@@ -67,13 +73,13 @@ def _analysis(
 ) -> Iterator[Spec]:
     config = experiment.config
     parses = [parse.spec(experiment, sub, names) for sub in experiment.subs]
-    sections = {
-        sub.id: [section.spec(experiment, sub, entry, functions, names, parsed) for entry in config.analysis_subexp]
-        for sub, parsed in zip(experiment.subs, parses, strict=True)
-    }
+    yield from parses
+    sections: dict[str, list[Spec]] = {}
     for sub, parsed in zip(experiment.subs, parses, strict=True):
-        yield parsed
-        yield from sections[sub.id]
+        made = sections[sub.id] = []
+        for entry in config.analysis_subexp:
+            made.append(section.spec(experiment, sub, entry, functions, names, parsed, [s.name for s in made]))
+        yield from made
     before = [s.name for s in parses] + [s.name for specs in sections.values() for s in specs]
     overviews: list[Spec] = []
     for entry in config.analysis_overview:

@@ -13,6 +13,9 @@ from pathlib import Path
 from metarunlog.engine.spec import Place
 from metarunlog.experiment import Experiment
 
+# What a task makes, those of later stages may read.
+SECTION, OVERVIEW, REPORT = 1, 2, 3
+
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 

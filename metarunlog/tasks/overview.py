@@ -10,7 +10,7 @@ from metarunlog.config import Analysis
 from metarunlog.engine.spec import Spec
 from metarunlog.experiment import Experiment
 from metarunlog.tasks import function
-from metarunlog.tasks.names import Names
+from metarunlog.tasks.names import OVERVIEW, Names
 
 
 def spec(
@@ -34,7 +34,7 @@ def spec(
         kind="overview",
         inner=entry.function,
         doc=f"{entry.function} over {experiment.path}",
-        args={"subExps": rows},
+        args={f"params of {id_}": params for id_, params in rows.items()},
         known={
             "expDir": str(experiment.dir),
             "outdir": str(names.outdir),
@@ -45,6 +45,7 @@ def spec(
         builtin_inputs=[*(names.parsed(i) for i in ready), *(f"{i}/{files.RUN}" for i in rows)],
         folder="",
         after=tuple(after),
+        stage=OVERVIEW,
         waiting=None if ready else "no log yet",
         waiting_dirs=[str(sub.dir) for sub in waiting],
     )

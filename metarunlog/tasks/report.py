@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from metarunlog import files
 from metarunlog.engine.spec import Job, Spec
 from metarunlog.experiment import Experiment, SubExperiment
-from metarunlog.tasks.names import Names
+from metarunlog.tasks.names import REPORT, Names
 
 if TYPE_CHECKING:
     from metarunlog.report import model
@@ -54,8 +54,12 @@ def spec(
         doc=f"the pages of {experiment.path}",
         inputs=(*(s.targets[0] for s in ready), note, files.META, *runs),
         targets=(page,),
-        args={"config": {k: shown[k] for k in ("project", "outfn")}, "subExps": [_counted(sub) for sub in subs]},
+        args={
+            "config": {k: shown[k] for k in ("project", "outfn")},
+            **{f"sub-experiment {sub['id']}": _counted(sub) for sub in subs},
+        },
         versions=names.versions("report", VERSION),
+        stage=REPORT,
         after=tuple(s.name for s in (*overviews, *(s for specs in sections.values() for s in specs), *parses)),
         action=Job(
             "metarunlog.tasks.report:run",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from metarunlog import analysis as builtin
@@ -10,7 +11,7 @@ from metarunlog.config import Analysis
 from metarunlog.engine.spec import Spec
 from metarunlog.experiment import Experiment, SubExperiment
 from metarunlog.tasks import function
-from metarunlog.tasks.names import Names
+from metarunlog.tasks.names import SECTION, Names
 
 
 def spec(
@@ -20,8 +21,12 @@ def spec(
     functions: function.Functions,
     names: Names,
     parse: Spec,
+    before: Sequence[str],
 ) -> Spec:
-    """One section; waiting while the sub-experiment has no log, unless the config says `always`."""
+    """One section; waiting while the sub-experiment has no log, unless the config says `always`.
+
+    `before` are the sections of the functions written before it: what these make, it may read.
+    """
     params = dict(sub.params)
     if entry.function == "card" and not entry.args and functions.is_builtin("card", builtin.SUBEXP):
         entry = replace(entry, args=experiment.config.confTemplFile)  # it shows the config, whatever its name
@@ -48,6 +53,7 @@ def spec(
         inputs=() if parse.waiting else (names.parsed(sub.id),),
         builtin_inputs=[f"{sub.id}/{name}" for name in dict.fromkeys((*run_files, *map(str, entry.args)))],
         folder=sub.id,
-        after=(parse.name,),
+        after=(parse.name, *before[-1:]),
+        stage=SECTION,
         waiting=parse.waiting,
     )
