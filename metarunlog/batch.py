@@ -72,6 +72,10 @@ class Plan:
         self.ledger.write()
         self._ledger_written = True
 
+    def is_current(self) -> bool:
+        """Whether nobody has changed the batch since this plan was made."""
+        return Ledger.read(self.experiment).to_bytes() == self.ledger.to_bytes()
+
     def apply(self, rows: list[Row], *, force: bool = False) -> None:
         """Write the folders and files of `rows`; those to keep only with `force`, the old file going to `.mrl.d/`."""
         self.write_ledger()

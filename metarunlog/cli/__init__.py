@@ -25,10 +25,12 @@ COMMANDS = {
     "run": ("run", "launch the sub-experiments that have not run"),
     "analyze": ("analyze", "logs to tables, sections, report: only what is stale"),
     "status": ("status", "what is stale, and why"),
+    "why": ("why", "every reason for the state of a task or file"),
     "summary": ("summary", "params, state and metrics, a row a sub-experiment"),
     "ls": ("ls", "list experiments, newest first"),
     "info": ("info", "show one experiment"),
     "last": ("last", "print the folder of the newest experiment"),
+    "clean": ("clean", "delete what analysis derived"),
     "doit": ("doit", "doit on the same tasks, without a dodo.py"),
 }
 

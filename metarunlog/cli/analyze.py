@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,12 +18,13 @@ from metarunlog.engine.journal import Journal
 from metarunlog.engine.lock import locked
 from metarunlog.engine.spec import Graph
 from metarunlog.engine.staleness import Judge
-from metarunlog.errors import InputError, UsageError
+from metarunlog.errors import InputError, MrlError, UsageError
 from metarunlog.experiment import Experiment
 from metarunlog.tasks.function import Functions
 from metarunlog.tasks.graph import analysis
 
 _ROUNDS = 3  # at most: a second one is rare
+_PERIOD = 1.0  # seconds between looks with --watch
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.jobs(parser, None, "default: the number of processors")
     parser.add_argument("--retry-failed", action="store_true", help="try again what failed with the same inputs")
     parser.add_argument("--verify", action="store_true", help="trust no shortcut: hash all files")
+    parser.add_argument("--watch", action="store_true", help="go on, and do again what becomes stale, until Ctrl-C")
     parser.add_argument("--no-wait", action="store_true", help="exit 75 if another mrl works on the experiment")
     options.dry_run(parser)
     options.quiet(parser)
@@ -62,9 +65,16 @@ class Result:
 
 
 def run(args: argparse.Namespace) -> int:
-    project = common.project()
     if args.all and args.exp:
         raise UsageError("EXP and --all exclude each other; see `mrl analyze -h`")
+    if args.watch and (args.json or args.dry_run):
+        raise UsageError("--watch goes with neither --json nor -n; see `mrl analyze -h`")
+    return _watch(args) if args.watch else _once(args)
+
+
+def _once(args: argparse.Namespace, *, again: bool = False) -> int:
+    """One analyze. With `again`, in the course of --watch, only what it did is told."""
+    project = common.project()
     if args.all:
         experiments = [e for e in project.experiments() if e.subs]
     else:
@@ -72,18 +82,42 @@ def run(args: argparse.Namespace) -> int:
         if not experiments[0].subs:
             raise InputError(f"experiment {experiments[0].name} has no sub-experiments; `mrl makebatch` makes them")
     functions = Functions(project.root)
-    results = [_analyze(args, experiment, functions) for experiment in experiments]
+    results = [_analyze(args, experiment, functions, again=again) for experiment in experiments]
     if args.json and args.all:
         common.print_json({"experiments": [result.to_json() for result in results]})
     elif args.json:
         common.print_json(results[0].to_json())
     elif not args.quiet:
         for result in results:
-            print(_line(args, result))
+            if result.ran or not again:
+                print(_line(args, result), flush=True)
     return 1 if any(result.failed for result in results) else 0
 
 
-def _analyze(args: argparse.Namespace, experiment: Experiment, functions: Functions) -> Result:
+def _watch(args: argparse.Namespace) -> int:
+    """Again and again, until it is interrupted. A mistake in a config is told once, and waited out."""
+    again = False
+    told = ""
+    while True:
+        began = time.monotonic()
+        try:
+            _once(args, again=again)
+            told = ""
+        except MrlError as error:
+            if not again:
+                raise
+            if str(error) != told:
+                told = str(error)
+                common.say(f"mrl: error: {told}")
+        if not again and not args.quiet:
+            common.say("watching; Ctrl-C ends it")
+        again = True
+        args.retry_failed = False
+        # files are asked for their state, as no notice of a change comes from other hosts; at most a tenth of the time
+        time.sleep(max(_PERIOD, 9 * (time.monotonic() - began)))
+
+
+def _analyze(args: argparse.Namespace, experiment: Experiment, functions: Functions, *, again: bool = False) -> Result:
     outdir = _outdir(args.outdir, experiment) if args.outdir else experiment.analysis_dir
     only = common.selected(experiment, args.only, args.where)
     make = partial(analysis, experiment, functions=functions, outdir=outdir)
@@ -105,7 +139,7 @@ def _analyze(args: argparse.Namespace, experiment: Experiment, functions: Functi
         if verdict.state == "waiting":
             result.waiting.append(name)
         if verdict.state == "failed":
-            if name not in result.failed and not args.quiet:
+            if name not in result.failed and not args.quiet and not again:
                 hint = "it is tried again when an input changes, or with --retry-failed"
                 common.say(f"{name} failed before: {verdict.error}; {hint}")
             result.failed.setdefault(name, verdict.error or "")

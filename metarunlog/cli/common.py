@@ -46,6 +46,14 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def confirm(question: str) -> bool:
+    """Ask at the terminal; no where there is none."""
+    if not (sys.stdin and sys.stdin.isatty()):
+        return False
+    print(question, end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def print_json(value: dict[str, Any]) -> None:
     """One document with the schema's number first. NaN and infinity, which JSON does not have, become null."""
     print(json.dumps(_finite({"schema": 1, **value}), indent=1, ensure_ascii=False))

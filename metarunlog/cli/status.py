@@ -8,7 +8,7 @@ from typing import Any
 
 from metarunlog.cli import common
 from metarunlog.cli import parser as options
-from metarunlog.engine.explain import as_json, describe
+from metarunlog.engine.explain import lines, task_json
 from metarunlog.engine.journal import Journal
 from metarunlog.engine.spec import Spec, State, Verdict
 from metarunlog.engine.staleness import Judge
@@ -17,6 +17,7 @@ from metarunlog.tasks.function import Functions
 from metarunlog.tasks.graph import everything
 
 _ERRORS = 5  # that are shown without -v
+_REASONS = 8  # of a task that are shown with -v
 _STATES: tuple[State, ...] = ("up-to-date", "stale", "waiting", "failed", "kept")
 
 
@@ -65,15 +66,7 @@ class _Status:
             "expId": self.experiment.name,
             "path": self.experiment.path,
             "counts": self.counts,
-            "tasks": [
-                {
-                    "name": name,
-                    "state": verdict.state,
-                    "reasons": [as_json(reason, place) for reason in verdict.reasons],
-                    "targets": [place.shown(key) for key in spec.targets],
-                }
-                for name, spec, verdict in self._open()
-            ],
+            "tasks": [task_json(name, verdict, spec.targets, place) for name, spec, verdict in self._open()],
             "subExps": [
                 {"id": sub.id, "params": dict(sub.params), "run": sub.state, "orphan": sub.orphan}
                 for sub in self.experiment.subs
@@ -93,7 +86,7 @@ class _Status:
         if verbose:
             for name, _, verdict in self._open():
                 print(f"  {verdict.state:8} {name}")
-                for line in self._lines(verdict):
+                for line in lines(verdict, self.graph.place, _REASONS):
                     print(f"             {line}")
             return
         kinds = Counter((v.state, name.partition(":")[0]) for name, _, v in self._open())
@@ -107,9 +100,3 @@ class _Status:
     def _open(self) -> list[tuple[str, Spec, Verdict]]:
         specs = self.graph.specs
         return [(n, specs[n], v) for n, v in self.verdicts.items() if v.state != "up-to-date"]
-
-    def _lines(self, verdict: Verdict) -> list[str]:
-        lines = [describe(reason, self.graph.place) for reason in verdict.reasons]
-        if verdict.error and verdict.state == "failed":
-            lines = [verdict.error]
-        return lines or [verdict.note or ""]

@@ -22,7 +22,7 @@ class Clash(NamedTuple):
 
 
 class Conflicts:
-    """What one task, just done, clashes with: `own` is why it failed, `others` why tasks that were done before failed."""
+    """What one task, just done, clashes with: `own` is why it failed, `others` why tasks done before failed."""
 
     def __init__(self, judge: Judge, name: str, out: Collection[str], read: Collection[str], seen: Seen) -> None:
         self._judge = judge

@@ -102,6 +102,7 @@ class Executor:
 
     def close(self) -> None:
         if self._workers is not None:
+            atexit.unregister(self.close)
             self._workers.close()
             self._workers = None
 

@@ -54,7 +54,7 @@ def locked(
 
 
 class Locks:
-    """Locks that are held until this process ends, for what cannot say when it is done."""
+    """Locks that are held until `release`, or this process ends."""
 
     def __init__(self, say: Callable[[str], None], who: str) -> None:
         self._say, self._who = say, who

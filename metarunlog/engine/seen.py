@@ -33,16 +33,16 @@ def what_counts(recorder: Recorder, scope: Scope, since_ns: int) -> Seen:
     """Leave out what is no input of the user's. `since_ns`: when the workers were started; temporary files that are
     older were there before and are inputs, younger ones are the libraries'."""
     counts = _Counts(scope, since_ns)
-    writes = sorted(set(_files(recorder.writes)))
+    written = set(_written(recorder))
     return Seen(
         reads={
             p: s
             for p, s in sorted(recorder.reads.items())
-            if p not in recorder.writes and counts(p, s) and not os.path.isdir(p)
+            if p not in written and counts(p, s) and not os.path.isdir(p)
         },
-        writes=[p for p in writes if not files.is_temporary(os.path.basename(p))],
+        writes=[p for p in sorted(written) if not files.is_temporary(os.path.basename(p))],
         listings={
-            question: found(question, names, scope, recorder.writes)
+            question: found(question, names, scope, written)
             for question, names in sorted(recorder.listings.items())
             if counts(question.folder + "/", None)
         },
@@ -87,11 +87,9 @@ class _Counts:
         return not path.startswith(self._elsewhere) and "/site-packages/" not in path and path.startswith("/")
 
 
-def _files(paths: set[str]) -> Iterator[str]:
-    """The files among paths, and those in the folders among them, which were renamed as a whole."""
-    for path in paths:
-        if os.path.isdir(path):
-            for folder, _, names in os.walk(path):
-                yield from (f"{folder}/{name}" for name in names)
-        else:
-            yield path
+def _written(recorder: Recorder) -> Iterator[str]:
+    """The files that were written, and those in folders that were renamed as a whole."""
+    yield from (path for path in recorder.writes if not os.path.isdir(path))
+    for moved in recorder.moved:
+        for folder, _, names in os.walk(moved):
+            yield from (f"{folder}/{name}" for name in names)

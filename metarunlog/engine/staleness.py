@@ -16,6 +16,7 @@ from metarunlog.engine.listing import Listing
 from metarunlog.engine.owners import Owners
 from metarunlog.engine.spec import Graph, Reason, Spec, Verdict
 
+_INPUTS = ("input_changed", "input_added", "input_removed")
 _SHOWN = 60  # characters of an old or new value in a reason
 
 
@@ -150,14 +151,18 @@ class Judge:
         if spec.waiting is not None:
             return Verdict("waiting", note=spec.waiting)
         trace = self.journal.get(spec.short)
-        upstream = []
-        for task in sorted(self.upstream(spec.name)):
+        stale = set()
+        for task in self.upstream(spec.name):
             self._askers.setdefault(task, set()).add(spec.name)
             if self.verdict(task).state == "stale":
-                upstream.append(Reason("upstream", task))
+                stale.add(task)
+        upstream = [Reason("upstream", task) for task in sorted(stale)]
         if trace is None:
             return Verdict("stale", (Reason("never_built", spec.name), *upstream))
-        reasons = (*self._own_reasons(spec, trace), *upstream)
+        own = self._own_reasons(spec, trace)
+        if stale:  # what is made anew may turn out the same, whatever it is now
+            own = (r for r in own if not (r.is_path and r.kind in _INPUTS and self.owners.maker(r.subject) in stale))
+        reasons = (*own, *upstream)
         error = trace.get("error")
         if trace["state"] == "partial":
             reasons += (Reason("upstream", "a part of the sub-experiments", new="left out the last time"),)
@@ -174,7 +179,8 @@ class Judge:
     def _own_reasons(self, spec: Spec, trace: Trace) -> Iterator[Reason]:
         yield from _compare(kept_args(spec.args), trace["args"], _kind_of_arg)
         for reason in _compare(spec.code.digests(trace["modules"]), trace["code"], lambda _: "code_changed"):
-            yield replace(reason, line=spec.code.line(reason.subject))
+            old, new = (text and text[:8] for text in (reason.old, reason.new))
+            yield replace(reason, old=old, new=new, line=spec.code.line(reason.subject))
         yield from _compare(spec.versions, trace["versions"], lambda _: "version_changed")
         at, disk = trace["at"], self.disk
         for key in spec.inputs:

@@ -30,7 +30,7 @@ class DoitStore:
     """Backend `mrl` of doit (entry point group doit.BACKEND). The name is `<outdir>/.mrl.d/doit.jsonl`.
 
     Whoever writes to an experiment's traces holds its lock: `mrl analyze` for itself, and for doit's own commands,
-    which cannot say when they are done, this store until the process ends.
+    this store until doit closes it.
     """
 
     desc = "the traces of metarunlog"
@@ -121,7 +121,8 @@ class DoitStore:
         self._own().forget_all()
 
     def dump(self) -> None:
-        """Nothing: all is written as it comes."""
+        """doit says that it is done. All was written as it came."""
+        self._locks.release()
 
     def _journal(self, experiment: str) -> Journal:
         if experiment not in self._journals:

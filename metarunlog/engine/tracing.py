@@ -39,6 +39,7 @@ _GLOB = glob.__file__
 _IMPORTER = re.compile(
     r"<frozen importlib|[/\\](importlib(_metadata|_resources)?|pkg_resources)[/\\]|[/\\]pkgutil\.py$"
 )
+_PKGUTIL = re.compile(r"[/\\]pkgutil\.py$")  # by which users look for plugins of their own
 # What shows source lines in tracebacks.
 _SHOWS_SOURCE = re.compile(r"[/\\](linecache|tokenize)\.py$")
 _PATH_GLOB = frozenset({"_select_from", "_iterate_directories", "_select_recursive"})  # of pathlib, below Path.glob
@@ -61,6 +62,7 @@ class Recorder:
     log: int | None = None
     reads: dict[str, Numbers | None] = field(default_factory=dict)  # state when first opened; None: it was not there
     writes: set[str] = field(default_factory=set)
+    moved: set[str] = field(default_factory=set)  # folders, by their new names
     listings: dict[Listing, list[str] | None] = field(default_factory=dict)  # names when first asked for
     imports: dict[str, Numbers | None] = field(default_factory=dict)  # files of modules
     hidden: set[str] = field(default_factory=set)  # what may have read without being seen, in words
@@ -73,7 +75,7 @@ class Recorder:
 
     def start(self, before: Recorder | None = None) -> None:
         """Begin anew, or from what was seen before."""
-        for seen in (self.reads, self.writes, self.listings, self.imports, self.hidden, self.backups):
+        for seen in (self.reads, self.writes, self.moved, self.listings, self.imports, self.hidden, self.backups):
             seen.clear()
         if before is not None:
             self.listings.update(before.listings)
@@ -185,18 +187,20 @@ class Recorder:
         old, new = _absolute(source), _absolute(target)
         if old is not None and new is not None:
             self._keep(new)
-            if old in self.writes:
-                self.writes.discard(old)
-            else:
+            if old not in self.writes:
                 self._keep(old)
-            self.writes.add(new)
-            self._note("w", new)
+            self.writes.discard(old)
+            kind, seen = ("m", self.moved) if os.path.isdir(old) else ("w", self.writes)
+            seen.add(new)
+            self._note(kind, new)
 
     def _list(self, name: Any) -> None:
         frame = _caller()
         caller = frame.f_code.co_filename
-        if caller == _GLOB or _IMPORTER.search(caller):
+        if caller == _GLOB:
             return  # the names that match count, not all
+        if _IMPORTER.search(caller) and not (_PKGUTIL.search(caller) and _is_users()):
+            return
         if frame.f_code.co_name == "_scandir" and frame.f_back and frame.f_back.f_code.co_name in _PATH_GLOB:
             return
         path = _absolute("." if name is None else name)
@@ -241,8 +245,8 @@ def replay(log: str) -> Recorder:
             kind, subject, *rest = json.loads(line)
         except ValueError:
             continue  # it died while writing
-        if kind == "w":
-            recorder.writes.add(subject)
+        if kind in ("w", "m"):
+            (recorder.writes if kind == "w" else recorder.moved).add(subject)
         elif kind == "h":
             recorder.hidden.add(subject)
         elif kind == "b":
@@ -288,6 +292,15 @@ def _is_ours() -> bool:
     while frame.f_back is not None and _is_standard(frame.f_code.co_filename):
         frame = frame.f_back
     return frame.f_code.co_filename.startswith(_PACKAGE)
+
+
+def _is_users() -> bool:
+    """Whether neither a library nor this package caused the event."""
+    frame = _caller()
+    while frame.f_back is not None and _is_standard(frame.f_code.co_filename):
+        frame = frame.f_back
+    file = frame.f_code.co_filename
+    return "site-packages" not in file and not file.startswith(_PACKAGE)
 
 
 def _is_standard(file: str) -> bool:

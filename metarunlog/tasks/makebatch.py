@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
-from metarunlog import files
+from metarunlog import batch, files
 from metarunlog.batch import Plan, Row
 from metarunlog.engine.spec import Reason, Spec, Verdict
 from metarunlog.errors import MrlError
@@ -18,6 +19,7 @@ class KeptError(MrlError):
 def specs(plan: Plan, names: Names) -> Iterator[Spec]:
     """A task for each point of the grid."""
     templates = plan.experiment.config.confTemplFile
+    shared = _Batch(plan)
     for row in plan.rows:
         written = (*templates, *plan.sources.copies, files.META)
         yield Spec(
@@ -26,7 +28,7 @@ def specs(plan: Plan, names: Names) -> Iterator[Spec]:
             inputs=tuple(dict.fromkeys((*templates, *plan.sources.copies))),
             targets=tuple(f"{row.id}/{name}" for name in written),
             decided=_verdict(plan, row),
-            action=_Apply(plan, row),
+            action=partial(shared.apply, row.id),
         )
 
 
@@ -40,16 +42,28 @@ def broken(names: Names, error: MrlError) -> Spec:
     return Spec(name=names.task("makebatch", "template"), doc=str(error), decided=verdict, action=fail)
 
 
-class _Apply:
-    def __init__(self, plan: Plan, row: Row) -> None:
-        self._plan, self._row = plan, row
+class _Batch:
+    """The plan that the tasks share. It was made before the lock was got: where another has changed the batch since, it
+    is made anew."""
 
-    def __call__(self) -> None:
-        if self._row.verdict == "keep":
-            raise KeptError(
-                f"{self._plan.experiment.path}/{self._row.id} is kept: {self._row.why}; see `mrl makebatch -h`"
-            )
-        self._plan.apply([self._row])
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._certain = False
+
+    def apply(self, id_: str) -> None:
+        """Write one sub-experiment. KeptError where its config is not to be overwritten."""
+        if not self._certain:
+            if not self._plan.is_current():
+                self._plan = batch.plan(self._plan.experiment)
+            self._certain = True
+        row = next((row for row in self._plan.rows if row.id == id_), None)
+        path = f"{self._plan.experiment.path}/{id_}"
+        if row is None:
+            raise MrlError(f"{path} is not in the grid any more; run it again")
+        if row.verdict == "keep":
+            raise KeptError(f"{path} is kept: {row.why}; see `mrl makebatch -h`")
+        if row.verdict != "unchanged":
+            self._plan.apply([row])
 
 
 def _verdict(plan: Plan, row: Row) -> Verdict:
