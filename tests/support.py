@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,32 @@ def new_project(root: Path, files: Mapping[str, str | bytes]) -> ProjectDir:
     project.mrl("init", "exp")
     project.commit("Set up")
     return project
+
+
+def processes(root: Path) -> set[str]:
+    """Numbers of the processes that work in a project."""
+    found = set()
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                if (folder / "cwd").readlink().is_relative_to(root.resolve()):
+                    found.add(folder.name)
+            except OSError:
+                continue
+    return found
+
+
+def wait_until_gone(root: Path) -> None:
+    """Wait for the processes that work in a project; none may be left."""
+    deadline = time.monotonic() + 10
+    while left := processes(root):
+        assert time.monotonic() < deadline, f"processes are left: {left}"
+        time.sleep(0.02)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Content of all files by path."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 TEMPLATE = """\

@@ -23,7 +23,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from support import BIN, ProjectDir, new_project
+from support import BIN, ProjectDir, new_project, tree
 
 from metarunlog import cli
 from metarunlog.tasks import doit as doit_tasks
@@ -167,10 +167,6 @@ def mrl(root: Path, *argv: str) -> tuple[int, str]:
 
 def content(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 class Machine(RuleBasedStateMachine):

@@ -121,6 +121,8 @@ class Executor:
         self._put_back(spec, seen)
         if seen.backups:
             shutil.rmtree(aside, ignore_errors=True)
+            with contextlib.suppress(OSError):  # another call may be using it
+                os.rmdir(os.path.dirname(aside))
         return result, seen
 
     def _put_back(self, spec: Spec, seen: Seen) -> None:

@@ -44,6 +44,8 @@ def locked(
     lock = _acquire(memory, what or f"experiment {memory.parent.name}", lambda: _read(holder), wait, say)
     try:
         killed = holder.exists()
+        for name in filter(files.is_temporary, os.listdir(memory)):
+            (memory / name).unlink(missing_ok=True)  # whoever was writing it is dead
         files.write(holder, f"{who}, process {os.getpid()} on {socket.gethostname()}\n".encode())
         os.environ[HELD] = json.dumps({**held, str(memory): os.getpid()})
         yield killed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +31,7 @@ class Judge:
         self.journal = journal
         self._trust = not verify
         self.retry_failed = retry_failed
+        self._derived = graph.place.key(str(graph.derived))
         self._names = {spec.short: name for name, spec in graph.specs.items()}
         self._begin()
         journal.watch(self._settle)
@@ -95,10 +96,12 @@ class Judge:
             todo.extend(self._askers.pop(done, ()))
 
     def upstream(self, name: str) -> set[str]:
-        """The tasks that made what `name` reads."""
+        """The tasks that made what `name` reads; of one that lists what others make, all that may make such things."""
         spec = self.graph.specs[name]
         trace = self.journal.get(spec.short)
         makers = {self.owners.maker(key) for key in (*spec.inputs, *(trace["read"] if trace else ()))}
+        if trace and any(self._sees_derived(Listing.parse(text)) for text in trace["ls"]):
+            makers |= {other for other, theirs in self.graph.specs.items() if theirs.isolated and not theirs.waiting}
         return {maker for maker in makers if maker not in (None, name) and self.owners.may_see(name, maker)}
 
     def leftovers(self) -> list[str]:
@@ -161,7 +164,7 @@ class Judge:
             return Verdict("stale", (Reason("never_built", spec.name), *upstream))
         own = self._own_reasons(spec, trace)
         if stale:  # what is made anew may turn out the same, whatever it is now
-            own = (r for r in own if not (r.is_path and r.kind in _INPUTS and self.owners.maker(r.subject) in stale))
+            own = (reason for reason in own if not self._is_made_anew(reason, stale))
         reasons = (*own, *upstream)
         error = trace.get("error")
         if trace["state"] == "partial":
@@ -220,6 +223,18 @@ class Judge:
         real = question._replace(folder=os.path.normpath(place.path(question.folder)))
         names = listing.found(real, real.names(), self.graph.scope, map(place.path, wrote))
         return listing.digest(names, lambda path: self.owners.visible(name, path))
+
+    def _sees_derived(self, question: Listing) -> bool:
+        """Whether a listing may see what tasks make."""
+        folder, derived = f"{self.graph.place.path(question.folder)}/", f"{self.graph.derived}/"
+        return folder.startswith(derived) or (derived.startswith(folder) and "/" in question.pattern)
+
+    def _is_made_anew(self, reason: Reason, stale: Collection[str]) -> bool:
+        """Whether what has changed is of stale tasks' making: it may be as it was when they are done."""
+        if not reason.is_path or reason.kind not in _INPUTS:
+            return False
+        maker = self.owners.maker(reason.subject)
+        return maker in stale or (maker is None and reason.subject.startswith(self._derived))
 
     def _changed(self, key: str, state: FileState) -> Reason:
         now = self.disk.state(key)

@@ -60,7 +60,9 @@ class Zygote:
                     os.read(wake_read, 4096)
                 self._reap()
             if self._control.fileno() in ready:
-                message, fds, _, _ = socket.recv_fds(self._control, 1, FDS)
+                message, fds = b"", list[int]()
+                with contextlib.suppress(ConnectionResetError):  # closed with something unread
+                    message, fds, _, _ = socket.recv_fds(self._control, 1, FDS)
                 if not message:
                     break
                 if message == b"u":
@@ -76,12 +78,16 @@ class Zygote:
     def _pass_on(self, fds: list[int]) -> None:
         """Have the zygote that has the user's modules fork the worker."""
         if self._for_user is None:
-            self._for_user = self._fork_for_user()
+            self._for_user = self._fork_for_user(fds)
         try:
             socket.send_fds(self._for_user, [b"n"], fds)
-        except OSError:  # importing the user's modules ended the process
-            with contextlib.suppress(BrokenPipeError):
-                os.write(fds[1], STATUS.pack(NO_PROCESS))
+        except OSError:
+            if _was_ready(self._for_user):  # somebody else has ended it: whoever asked will ask again
+                self._for_user.close()
+                self._for_user = None
+            else:
+                with contextlib.suppress(BrokenPipeError):
+                    os.write(fds[1], STATUS.pack(NO_PROCESS))
         for fd in fds:
             os.close(fd)
 
@@ -118,7 +124,7 @@ class Zygote:
             os.write(status, STATUS.pack(pid))
         self._children[pid] = status
 
-    def _fork_for_user(self) -> socket.socket:
+    def _fork_for_user(self, fds: list[int]) -> socket.socket:
         """A child that is a zygote itself, so that what the user's modules do to libraries stays out of ours."""
         ours, theirs = socket.socketpair()
         pid = os.fork()
@@ -127,11 +133,12 @@ class Zygote:
             os.setsid()
             self._control.close()
             ours.close()
-            for fd in self._children.values():
+            for fd in (*self._children.values(), *fds):
                 os.close(fd)
             self._recorder.start()
             error = load_user_modules(self._root)
             self._recorder.on = False
+            theirs.send(b"r")
             Zygote(theirs, self._root, self._recorder, error).run()
             os._exit(0)
         theirs.close()
@@ -230,6 +237,13 @@ def _become_child(*, ignore: bool = False) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN if ignore else signal.SIG_DFL)
+
+
+def _was_ready(user_zygote: socket.socket) -> bool:
+    """Whether the zygote at the other end, which is gone, had imported the user's modules."""
+    with contextlib.suppress(OSError):
+        return user_zygote.recv(1, socket.MSG_DONTWAIT) == b"r"
+    return False
 
 
 def _kill_group(pid: int) -> None:
