@@ -169,6 +169,7 @@ SEEN = [
     Row("attribute of the function", "def main(): return main.k\nmain.k = 1", "1", "2"),
     Row("locals() with an import", "def main():\n    import helpers\n    return locals()['helpers'].g()", "K = 1", "K = 2", "helpers.py", {"helpers.py": "K = 1\ndef g(): return K"}),
     Row("syntax error", "def main(): return 1", "1", "(", runs=False),
+    Row("huge number", f"K = 0x1{'0' * 5000}\ndef main(): return K & 15", "0\n", "1\n"),
 ]
 
 H = {"helpers.py": "K = 1\ndef g(): return K\ndef h(): return 0\nclass B:\n    def m(self): return K\n"}

@@ -202,7 +202,8 @@ def fingerprint(node: ast.AST, docs: bool = False) -> str:
             out.append(f"[{len(each)}")
             stack.extend(reversed(each))
         else:
-            out.append(repr(each))
+            huge = isinstance(each, int) and each.bit_length() > 2000  # more than repr may be willing to write
+            out.append(f"{each:#x}" if huge else repr(each))
     return "\0".join(out)
 
 

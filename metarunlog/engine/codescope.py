@@ -156,9 +156,9 @@ class _Scan:
     def _frame_names(self, scope: _Scope, node: ast.Call) -> None:
         """pandas takes `@name` in a query from the caller's frame: from its globals too."""
         for value in (*node.args[:1], *(each.value for each in node.keywords if each.arg in ("expr", None))):
-            if isinstance(value, ast.Constant):
-                scope.loads.update((name, (), None) for name in re.findall(r"@\s*([^\W\d]\w*)", str(value.value)))
-            else:
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                scope.loads.update((name, (), None) for name in re.findall(r"@\s*([^\W\d]\w*)", value.value))
+            elif not isinstance(value, ast.Constant):
                 self.result.marks.add(Mark.SELF)
 
     def _function(self, scope: _Scope, node: ast.FunctionDef | ast.AsyncFunctionDef, stack: _Stack) -> None:
