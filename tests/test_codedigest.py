@@ -494,6 +494,21 @@ def test_broken_files_count_by_their_bytes(tmp_path: Path) -> None:
     assert {part for part, value in digest(tmp_path).items() if value != before[part]} == {"helpers.py"}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"import {'a' * 300}, helpers\ndef main(): return helpers.{'b' * 300}",
+        f"import sys\nsys.path.append('lib')\nK = '{'数据' * 60}'\ndef main(): return K",
+        "import importlib as i\ndef main(): return i.import_module('/etc'), i.import_module('a..b'), i.import_module('a\\0')",
+        f"import importlib as i\ndef main(x): return i.import_module({'x + ' * 2000}x)",
+        f"def main(): return {'lambda: ' * 700}1",
+    ],
+)
+def test_odd_text_is_no_obstacle(text: str, tmp_path: Path) -> None:
+    write(tmp_path, {MAIN: text, **H})
+    assert f"{MAIN}:main" in digest(tmp_path) or MAIN in digest(tmp_path)
+
+
 def test_extension_modules_count_by_their_bytes(tmp_path: Path) -> None:
     write(tmp_path, {MAIN: "import fast\ndef main(): return fast.g()", "fast.abi3.so": "1"})
     before = digest(tmp_path)

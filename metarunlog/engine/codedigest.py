@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import gc
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,9 +84,9 @@ class CodeBase:
     def line(self, part: str) -> int | None:
         """The line where a part is defined now; None where it is no more."""
         path, _, name = part.rpartition(":")
-        if not path or (self._root / part).is_file():
-            return 1 if (self._root / part).is_file() else None
-        if not (self._root / path).is_file():
+        if not path or os.path.isfile(self._root / part):
+            return 1 if os.path.isfile(self._root / part) else None
+        if not os.path.isfile(self._root / path):
             return None
         module = self._module(self._root / path)
         if name == EFFECTS:
@@ -123,7 +124,7 @@ class CodeBase:
             named = graph.names.resolve(module, Use(name)).nodes if name not in (WHOLE, EFFECTS) else {(module, name)}
             reach = graph.reach({(module, EFFECTS), *(named or [(module, WHOLE)])}, also)
             added = {each for one in reach.modules() for each in one.path_additions if self._root in each.parents}
-            new = sorted(each for each in added.difference(folders) if each.is_dir())
+            new = sorted(each for each in added.difference(folders) if os.path.isdir(each))
             if not new:
                 return graph, reach
             folders = (*folders, *new)

@@ -253,7 +253,7 @@ class Graph:
                 continue
             if is_folder:
                 path = folder / name
-                if (path / files.META).exists() or (path / "pyvenv.cfg").exists():
+                if any(os.path.exists(path / each) for each in (files.META, "pyvenv.cfg")):
                     continue
                 yield from self._below(path, dotted + ".", start)
             if dotted.startswith(start):

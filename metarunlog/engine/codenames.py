@@ -52,8 +52,10 @@ class Names:
         return self._located[key]
 
     def _locate(self, folder: Path, name: str) -> Module | None:
+        if not name or "/" in name or "\0" in name:  # by text it may be anything
+            return None
         base = folder / name
-        is_folder = base.is_dir()
+        is_folder = os.path.isdir(base)
         if is_folder:
             for suffix in _SUFFIXES:
                 if os.path.isfile(f"{base}/__init__{suffix}"):

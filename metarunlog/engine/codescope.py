@@ -61,8 +61,11 @@ class _Scan:
     def __init__(self, statement: ast.stmt) -> None:
         self.result = Uses()
         self._scopes: list[_Scope] = []
+        self._inner: list[tuple[_Scope, Iterable[ast.AST | None]]] = []  # scopes still to be walked
         top = self._scope(_Kind.MODULE)
-        self._fill(top, [statement])
+        self._inner.append((top, [statement]))
+        while self._inner:
+            self._fill(*self._inner.pop())
         self.result.bound.update({name: top.imports.get(name, []) for name in top.stores})
         for scope in self._scopes:
             self._shared_imports(scope)
@@ -167,12 +170,12 @@ class _Scan:
         self._arguments(inner, node.args, stack)
         stack += node.decorator_list
         _push_annotation(node.returns, stack)
-        self._fill(inner, (*node.body, *getattr(node, "type_params", ())))
+        self._inner.append((inner, (*node.body, *getattr(node, "type_params", ()))))
 
     def _lambda(self, scope: _Scope, node: ast.Lambda, stack: _Stack) -> None:
         inner = self._scope(_Kind.FUNCTION, scope)
         self._arguments(inner, node.args, stack)
-        self._fill(inner, (node.body,))
+        self._inner.append((inner, (node.body,)))
 
     def _arguments(self, inner: _Scope, args: ast.arguments, stack: _Stack) -> None:
         stack += args.defaults
@@ -188,7 +191,7 @@ class _Scan:
         stack += node.bases
         stack += node.keywords
         inner = self._scope(_Kind.CLASS, scope, node.name)
-        self._fill(inner, (*node.body, *getattr(node, "type_params", ())))
+        self._inner.append((inner, (*node.body, *getattr(node, "type_params", ()))))
 
     def _comprehension(
         self, scope: _Scope, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, stack: _Stack
@@ -196,7 +199,7 @@ class _Scan:
         inner = self._scope(_Kind.COMPREHENSION, scope)
         results = (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,)
         first, *others = node.generators
-        self._fill(inner, (first.target, *first.ifs, *others, *results))
+        self._inner.append((inner, (first.target, *first.ifs, *others, *results)))
         stack.append(first.iter)  # evaluated outside
 
     def _walrus(self, scope: _Scope, node: ast.NamedExpr, stack: _Stack) -> None:
@@ -272,15 +275,16 @@ def _push_annotation(node: ast.expr | None, stack: _Stack) -> None:
 
 def _literal_start(node: ast.expr) -> str:
     """What is known of a string from its start: "helpers", "plugins.*", or "*" for nothing."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return STAR if node.value.startswith(".") else node.value
-    if isinstance(node, ast.JoinedStr) and node.values and isinstance(node.values[0], ast.Constant):
-        return _literal_start(node.values[0]).rstrip(STAR) + STAR
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return _literal_start(node.left).rstrip(STAR) + STAR
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
-        return _literal_start(node.left).split("%")[0].rstrip(STAR) + STAR
-    return STAR
+    exact, formatted = True, False
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mod):
+        exact, formatted = False, formatted or isinstance(node.op, ast.Mod)
+        node = node.left
+    if isinstance(node, ast.JoinedStr) and node.values:
+        exact, node = False, node.values[0]
+    if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or node.value.startswith("."):
+        return STAR
+    start = node.value.split("%")[0] if formatted else node.value
+    return start if exact else start.rstrip(STAR) + STAR
 
 
 _VISIT: dict[type[ast.AST] | type[None], Callable[[_Scan, _Scope, Any, _Stack], None]] = {
