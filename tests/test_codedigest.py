@@ -241,6 +241,11 @@ SEEN += [
     helper("pickle", "import pickle\nfrom helpers import h\ndef main(): return pickle.loads(b'chelpers\\ng\\n.')()"),
     helper("eval reaches imported modules", "import helpers\ndef main(): return eval('helpers.g()')"),
     helper("helper with a syntax error", "import helpers\ndef main(): return 0", others={"helpers.py": "K = 1\ndef (:"}, runs=False),
+    helper("sys.path in two steps", "import sys\nfrom pathlib import Path\nsys.path.insert(0, str(Path(__file__).parent / 'lib' / 'py'))\nimport tool\ndef main(): return tool.g()", "lib/py/tool.py", {"lib/py/tool.py": H["helpers.py"]}),
+    helper("sys.path in two statements", "import sys\nfrom pathlib import Path\nLIB = Path(__file__).parent / 'lib'\nsys.path.insert(0, str(LIB / 'py'))\nimport tool\ndef main(): return tool.g()", "lib/py/tool.py", {"lib/py/tool.py": H["helpers.py"]}),
+    helper("sys.path by formatting", "import sys, os\nsys.path.insert(0, f'{os.path.dirname(__file__)}/lib')\nimport tool\ndef main(): return tool.g()", "lib/tool.py", {"lib/tool.py": H["helpers.py"]}),
+    helper("sys.path by adding", "import sys, os\nsys.path.insert(0, os.path.dirname(__file__) + '/lib')\nimport tool\ndef main(): return tool.g()", "lib/tool.py", {"lib/tool.py": H["helpers.py"]}),
+    helper("sys.path by format", "import sys, os\nsys.path.insert(0, '{}/lib'.format(os.path.dirname(__file__)))\nimport tool\ndef main(): return tool.g()", "lib/tool.py", {"lib/tool.py": H["helpers.py"]}),
     Row("module appears", "try: import helpers\nexcept ImportError: helpers = None\ndef main(): return helpers and helpers.g()", None, "def g(): return 1", "helpers.py"),
     Row("module is shadowed by a package", "import helpers\ndef main(): return helpers.g()", None, "def g(): return 7", "helpers/__init__.py", H),
     Row("name appears in a star", "from helpers import *\ndef main(): return len('abc')", "K = 1", "K = 1\ndef len(x): return 9", "helpers.py", H),
@@ -507,6 +512,14 @@ def test_broken_files_count_by_their_bytes(tmp_path: Path) -> None:
 def test_odd_text_is_no_obstacle(text: str, tmp_path: Path) -> None:
     write(tmp_path, {MAIN: text, **H})
     assert f"{MAIN}:main" in digest(tmp_path) or MAIN in digest(tmp_path)
+
+
+def test_many_texts_beside_sys_path_take_no_longer(tmp_path: Path) -> None:
+    table = ", ".join(f"'s{i}': f('a', 'b{i}')" for i in range(5000))
+    write(tmp_path, {MAIN: f"import sys\nsys.path.append('lib')\nK = {{{table}}}\ndef main(): return 0"})
+    start = time.process_time()
+    digest(tmp_path)
+    assert time.process_time() - start < 1.5  # usually 0.3
 
 
 def test_extension_modules_count_by_their_bytes(tmp_path: Path) -> None:

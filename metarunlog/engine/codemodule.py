@@ -6,6 +6,7 @@ import ast
 import copy
 import hashlib
 import os
+import re
 import warnings
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from metarunlog.engine.codeuses import STAR, Import, Uses
 EFFECTS = "<module>"  # the part that stands for a module's statements with effects
 WHOLE = ""
 DOCSTRING = "__doc__"
+_JOINED = 4  # so many constants may make one path
 
 
 class Item:
@@ -157,21 +159,27 @@ class Module:
 
     @cached_property
     def path_additions(self) -> tuple[Path, ...]:
-        """Folders that the module may add to sys.path, not checked to exist: guessed from its string constants."""
+        """Folders of the project that the module may add to sys.path: guessed from its string constants, each of which
+        may be the next step from where the module is, from a folder above, or from where other constants led."""
         if not (b"sys" in self.data and b"path" in self.data) and b"site" not in self.data:
             return ()
         if not any(self._touches_path(item.uses) for item in self.items):
             return ()
-        here = self.path.parent
-        starts = [here, *here.parents]
-        texts: set[str] = set()
+        steps: dict[str, set[str]] = {}  # a path by its first part
         for item in self.items:
             for node in ast.walk(item.node):
-                if isinstance(node, ast.Call | ast.BinOp | ast.Constant):
-                    parts = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant)]
-                    texts.add("/".join(each for each in parts if isinstance(each, str)))
-        plain = [text for text in sorted(texts) if len(text) < 256 and text.isprintable()]
-        return tuple(Path(os.path.normpath(start / text)) for start in starts for text in ["", *plain])
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 256:
+                    for text in re.split(r"\{\w*\}|%s", node.value):
+                        step = os.path.normpath(text).lstrip("./")  # the folders above are starts themselves
+                        steps.setdefault(step.partition("/")[0], set()).add(step)
+        found = {self.path.parent, *self.path.parents}
+        root = self.path.parents[self.rel.count("/")]
+        starts = found
+        for _ in range(_JOINED):
+            there = {start / step for start in starts for step in _next_steps(start, root, steps)}
+            starts = {each for each in there - found if root in each.parents and os.path.isdir(each)}
+            found |= starts
+        return tuple(found)
 
     def _touches_path(self, uses: Uses) -> bool:
         if any(each.module == "site" or (each.module == "sys" and each.name == "path") for each in uses.imports):
@@ -185,6 +193,18 @@ class Module:
 
     def _imports_of(self, name: str) -> list[Import]:
         return [each for item in self.bindings.get(name, ()) for each in item.bound[name]]
+
+
+def _next_steps(start: Path, root: Path, steps: dict[str, set[str]]) -> Iterator[str]:
+    """The paths, by their first parts, that can lead from a folder to one in the root."""
+    if start in root.parents:
+        entries = [root.relative_to(start).parts[0]]
+    else:
+        try:
+            entries = os.listdir(start)
+        except OSError:  # not ours to read
+            entries = []
+    return (step for entry in entries for step in steps.get(entry, ()))
 
 
 def fingerprint(node: ast.AST, docs: bool = False) -> str:
