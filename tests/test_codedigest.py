@@ -246,6 +246,11 @@ SEEN += [
     helper("sys.path by formatting", "import sys, os\nsys.path.insert(0, f'{os.path.dirname(__file__)}/lib')\nimport tool\ndef main(): return tool.g()", "lib/tool.py", {"lib/tool.py": H["helpers.py"]}),
     helper("sys.path by adding", "import sys, os\nsys.path.insert(0, os.path.dirname(__file__) + '/lib')\nimport tool\ndef main(): return tool.g()", "lib/tool.py", {"lib/tool.py": H["helpers.py"]}),
     helper("sys.path by format", "import sys, os\nsys.path.insert(0, '{}/lib'.format(os.path.dirname(__file__)))\nimport tool\ndef main(): return tool.g()", "lib/tool.py", {"lib/tool.py": H["helpers.py"]}),
+    helper("nonlocal import", "def main():\n    h = None\n    def load():\n        nonlocal h\n        import helpers as h\n    load()\n    return h.g()"),
+    helper("__import__ of a package's module", "def main(): return __import__('pkg', fromlist=['sub']).sub.g()", "pkg/sub.py", PKG),
+    helper("module __getattr__ for a name that is bound in some case", "import helpers\ndef main(): return helpers.X", others={"helpers.py": "import os\nif 'X' in os.environ: X = 7\nK = 1\ndef __getattr__(n): return K"}),
+    helper("module __getattr__ for the name of a module", "import pkg\ndef main(): return pkg.sub.K", "pkg/__init__.py", {"pkg/__init__.py": "import types\nK = 1\ndef __getattr__(n): return types.SimpleNamespace(K=K)", "pkg/sub.py": ""}),
+    helper("a library's name in a folder added to sys.path", "import sys\nsys.path.append('lib')\nimport pickle\nfrom helpers import h\ndef main(): return pickle.loads(b'chelpers\\ng\\n.')()", others={**H, "lib/pickle.py": ""}),
     Row("module appears", "try: import helpers\nexcept ImportError: helpers = None\ndef main(): return helpers and helpers.g()", None, "def g(): return 1", "helpers.py"),
     Row("module is shadowed by a package", "import helpers\ndef main(): return helpers.g()", None, "def g(): return 7", "helpers/__init__.py", H),
     Row("name appears in a star", "from helpers import *\ndef main(): return len('abc')", "K = 1", "K = 1\ndef len(x): return 9", "helpers.py", H),
@@ -520,6 +525,14 @@ def test_many_texts_beside_sys_path_take_no_longer(tmp_path: Path) -> None:
     start = time.process_time()
     digest(tmp_path)
     assert time.process_time() - start < 1.5  # usually 0.3
+
+
+def test_a_named_package_is_followed_through_a_link(tmp_path: Path) -> None:
+    write(tmp_path, {"shared/plug/sub.py": "K = 1", f"project/{MAIN}": "def main(n): return __import__('plug.' + n)"})
+    root = tmp_path / "project"
+    (root / "plug").symlink_to("../shared/plug")
+    (root / "loop").symlink_to(".")
+    assert "plug/sub.py" in digest(root)
 
 
 def test_extension_modules_count_by_their_bytes(tmp_path: Path) -> None:

@@ -246,7 +246,8 @@ class Graph:
         except OSError:  # not ours to read, so not to import either
             return
         for entry in entries:
-            is_folder = entry.is_dir(follow_symlinks=False)
+            # a link may lead anywhere, so it is followed only where it is named
+            is_folder = entry.is_dir(follow_symlinks=start.startswith(f"{package}{entry.name}."))
             name = entry.name if is_folder else entry.name.split(".")[0]
             dotted = package + name
             if not name.isidentifier() or name == "__pycache__" or not _may_start(dotted, start):

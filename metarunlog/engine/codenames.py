@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from importlib.machinery import BYTECODE_SUFFIXES, EXTENSION_SUFFIXES, SOURCE_SUFFIXES
 from pathlib import Path
 
+from metarunlog.engine import codeknown as known
 from metarunlog.engine.codemodule import EFFECTS, WHOLE, Item, Module
 from metarunlog.engine.codeuses import FIRST, ITSELF, STAR, Import, Use
 
@@ -154,10 +155,14 @@ class Names:
                 self._module(found, chain[0], attrs)
             elif complete:
                 self._module(found, chain[-1], attrs if made.name == ITSELF else (made.name, *attrs))
-        if made.level == 0 and all(chain[0].is_namespace for chain, _ in chains):
+        if made.level == 0:
             first = made.module.split(".")[0] if made.name == FIRST else made.module
             own = () if made.name in (FIRST, ITSELF) else (made.name,)
-            found.outside.add(".".join((first, *own, *attrs)))
+            dotted = ".".join((first, *own, *attrs))
+            # an installed module may come first on sys.path, or be loaded already: it counts too where that matters
+            matters = known.is_standard(dotted) or known.by_text(dotted) is not None
+            if matters or all(chain[0].is_namespace for chain, _ in chains):
+                found.outside.add(dotted)
 
     def _module(self, found: Found, module: Module, attrs: tuple[str, ...]) -> None:
         """A module object and what is read from it: one name of it counts, any other use counts all of it."""
@@ -176,7 +181,7 @@ class Names:
         sub = self.locate(module.folder, name) if module.folder else None
         if sub is not None:
             self._module(found, sub, attrs)
-        elif not hit and "__getattr__" in module.bindings:
+        if "__getattr__" in module.bindings:  # called also for a name that is bound in some case only, or later
             found.nodes.add((module, "__getattr__"))
             return True
         return hit or sub is not None

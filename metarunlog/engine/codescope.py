@@ -80,9 +80,11 @@ class _Scan:
     # -- after the walk: whose name is it?
 
     def _shared_imports(self, scope: _Scope) -> None:
-        """Imports that others than their scope can use: by a global statement, or as attributes of a class."""
+        """Imports that others than their scope can use: declared global or nonlocal, or attributes of a class."""
         if scope.kind is _Kind.CLASS or scope.shows_locals:
             self.result.uses.update(Use(each) for imports in scope.imports.values() for each in imports)
+        for name in scope.nonlocals:
+            self.result.uses.update(Use(each) for each in scope.imports.get(name, ()))
         for name in scope.globals & scope.stores:
             imports = scope.imports.get(name, [])
             self.result.uses.update(Use(each) for each in imports)
@@ -144,6 +146,8 @@ class _Scan:
         argument = None
         if called in ("import_module", "__import__"):
             argument = _literal_start(node.args[0]) if node.args else STAR
+            if called == "__import__" and len(node.args) + len(node.keywords) > 1:  # modules of the package too
+                argument = argument.rstrip(STAR) + STAR
         elif (called in ("vars", "dir") and node.args) or (called == "locals" and scope.kind is _Kind.FUNCTION):
             argument = "obj"
             scope.shows_locals |= called == "locals"
