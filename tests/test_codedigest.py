@@ -169,6 +169,18 @@ SEEN = [
     Row("attribute of the function", "def main(): return main.k\nmain.k = 1", "1", "2"),
     Row("locals() with an import", "def main():\n    import helpers\n    return locals()['helpers'].g()", "K = 1", "K = 2", "helpers.py", {"helpers.py": "K = 1\ndef g(): return K"}),
     Row("syntax error", "def main(): return 1", "1", "(", runs=False),
+    Row("registry by an enum", "import enum\nR = []\nclass E(enum.Enum):\n    A = 1\n    def __init__(self, x): R.append(x)\ndef main(): return R", "A = 1", "A = 2"),
+    Row("registry by a mixin of an enum", "import enum\nR = []\nclass B:\n    def __init__(self, x): R.append(x)\nclass E(B, enum.Enum): A = 1\ndef main(): return R", "A = 1", "A = 2"),
+    Row("registry by __class_getitem__", "class A:\n    a = []\n    def __class_getitem__(cls, x): cls.a.append(x)\nX = A[1]\ndef main(): return A.a", "A[1]", "A[2]"),
+    Row("registry by an assigned __init_subclass__", "R = []\nclass B: __init_subclass__ = classmethod(lambda cls: R.append(cls.k))\nclass C(B): k = 1\ndef main(): return R", "k = 1", "k = 2"),
+    Row("registry by an assigned __init__", "R = []\ndef init(self, x): R.append(x)\nclass A: __init__ = init\na = A(1)\ndef main(): return R", "A(1)", "A(2)"),
+    Row("registry by a property", "class C:\n    n = 0\n    @property\n    def new(self):\n        self.n += 1\n        return self.n\nc = C()\nA = c.new\nB = c.new\ndef main(): return B", "A = c.new", "A = 0"),
+    Row("registry by a special method", "R = []\nclass A:\n    def __len__(self): return R.append(1) or 3\na = A()\nX = len(a)\ndef main(): return R", "len(a)", "3"),
+    Row("registry by asking for truth", "R = []\nclass A:\n    def __bool__(self): return R.append(1) or True\na = A()\nX = a or 0\ndef main(): return R", "a or 0", "0"),
+    Row("registry by __set_name__ of a constant", "R = []\nclass F:\n    def __set_name__(self, o, n): R.append(n)\nf = F()\nclass A: x = f\ndef main(): return R", "x = f", "y = f"),
+    Row("registry by an import through module __getattr__", "from helpers import R, one\ndef main(): return R", "one", "two", others={"helpers.py": "R = []\ndef __getattr__(n):\n    if n[0] != '_': R.append(n)"}),
+    Row("array written into", "import numpy as np\nA = np.zeros(3)\nB = np.exp(np.ones(3), A)\ndef main(): return A.tolist()", "np.ones", "np.zeros"),
+    Row("array written into by a keyword", "import numpy as np\nA = np.zeros(3)\nB = np.exp(np.ones(3), out=A)\ndef main(): return A.tolist()", "np.ones", "np.zeros"),
     Row("huge number", f"K = 0x1{'0' * 5000}\ndef main(): return K & 15", "0\n", "1\n"),
 ]
 
@@ -304,6 +316,8 @@ UNSEEN = [
     Row("a module of an experiment's checkout", "import importlib\ndef main(n='helpers'): return importlib.import_module(n).K", "1", "2", "exp/one/code/x.py", {"exp/one/.mrl": "{}", "exp/one/code/x.py": "K = 1", **H}),
     Row("a module with another start", "import importlib\ndef main(n='a'): return importlib.import_module('plug_' + n).__name__", "1", "2", "train.py", {"train.py": "K = 1", "plug_a.py": ""}),
     Row("vars of an object", "L = 1\ndef main(x=0): return vars(x)", "L = 1", "L = 2"),
+    Row("unrelated class of a named tuple", "from collections import namedtuple\nclass P(namedtuple('P', 'x y')):\n    def a(self): return 1\ndef main(): return 2", "return 1", "return 3"),
+    Row("unrelated instance with a property", "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass C:\n    lr: float = 0.1\n    @property\n    def twice(self): return self.lr * 2\nc = C(0.5)\nd = c.twice if c.lr else 0\ndef main(): return 2", "C(0.5)", "C(0.6)"),
     Row("query without globals", "L = 1\ndef main(x=0): return x.query('a > @n')", "L = 1", "L = 2"),
 ]
 # fmt: on

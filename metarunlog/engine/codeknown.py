@@ -13,6 +13,9 @@ def _dotted(names: dict[str, str]) -> frozenset[str]:
     return frozenset(f"{module}.{name}" for module, text in names.items() for name in text.split())
 
 
+_UFUNC_NAMES = "cos deg2rad exp log log10 log2 sin sqrt tan"
+UFUNCS = _dotted({"numpy": _UFUNC_NAMES})  # write into a second argument
+
 # Calls that change neither their arguments nor anything else, and keep no iterator.
 CALLS = _dotted(
     {
@@ -31,8 +34,9 @@ CALLS = _dotted(
         "json": "dumps loads",
         "logging": "getLogger",
         "numba": "jit njit vectorize",
-        "numpy": """arange array asarray cos deg2rad dtype exp eye float32 float64 full geomspace int32 int64 linspace
-            log log10 log2 logspace ones sin sqrt tan uint8 vectorize zeros""",
+        "numpy": _UFUNC_NAMES
+        + """ arange array asarray dtype eye float32 float64 full geomspace int32 int64 linspace logspace ones uint8
+            vectorize zeros""",
         "operator": "attrgetter itemgetter methodcaller",
         "os": "environ.get fspath getcwd getenv",
         "os.path": "abspath basename dirname exists expanduser isdir isfile join normpath realpath splitext",
@@ -67,6 +71,10 @@ METHODS = frozenset(_METHOD_NAMES.split())
 ELEMENT_METHODS = frozenset(["get", "items", "keys", "values", "most_common"])  # their results may be anything
 # Dunder methods that a class may define while making its instances, and operators on them, stay without effect.
 HARMLESS_METHODS = frozenset(["__repr__", "__str__", "__eq__", "__hash__", "__len__", "__format__"])
+HARMLESS_ATTRIBUTES = frozenset(["__slots__", "__match_args__", "__doc__"])
+METHOD_DECORATORS = frozenset(
+    ["abc.abstractmethod", "builtins.classmethod", "builtins.staticmethod", "functools.cache", "functools.lru_cache"]
+)
 NAMING_ATTRIBUTES = frozenset(["__name__", "__qualname__", "__module__"])
 
 _DATA = _dotted({"builtins": "bytes dict float frozenset int list range repr set sorted str tuple", "re": "escape"})
@@ -95,6 +103,10 @@ def makes_iterator(dotted: str) -> bool:
 def plain_base(dotted: str) -> bool:
     """Whether to derive a class from this one registers nothing."""
     return is_standard(dotted) or dotted in _BASES
+
+
+def is_enum(dotted: str) -> bool:
+    return dotted.startswith("enum.")
 
 
 def is_standard(dotted: str) -> bool:

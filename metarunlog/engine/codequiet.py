@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from metarunlog.engine import codeknown as known
 from metarunlog.engine.codemodule import Item, Module
 from metarunlog.engine.codenames import Names
+from metarunlog.engine.codeuses import STAR, Import, Use
 from metarunlog.engine.codevalue import Local, Values, stored_names
 
 
@@ -34,8 +35,9 @@ class Quiet:
 
     def subclassed(self, module: Module, node: ast.ClassDef) -> bool:
         """Whether to derive from this class is quiet: no metaclass, no __init_subclass__ sees it."""
-        hooks = any(isinstance(each, _DEF) and each.name == "__init_subclass__" for each in node.body)
-        return not hooks and self._once("statement", node, lambda: _Judge(self, module, {}).statement(node))
+        return "__init_subclass__" not in _bound_in(node) and self._once(
+            "statement", node, lambda: _Judge(self, module, {}).statement(node)
+        )
 
     def called(self, module: Module, node: ast.AST, twice: bool = False) -> bool:
         """Whether a call of a function or class of the project is quiet; with `twice`, that of its result too."""
@@ -81,8 +83,10 @@ class _Judge(Values):
     def statement(self, node: ast.AST) -> bool:
         """A statement of a module or a class body."""
         match node:
-            case ast.Import() | ast.ImportFrom() | ast.Pass() | ast.Global():
+            case ast.Import() | ast.Pass() | ast.Global():
                 return True
+            case ast.ImportFrom():
+                return not self._computed(node)
             case ast.Expr(value=ast.Constant()):
                 return True
             case ast.FunctionDef() | ast.AsyncFunctionDef():
@@ -96,13 +100,19 @@ class _Judge(Values):
             case ast.AnnAssign():
                 return isinstance(node.target, ast.Name) and self._exprs([node.value, self._evaluated(node.annotation)])
             case ast.If():
-                return self._expr(node.test) and self._statements([*node.body, *node.orelse])
+                return self._truth(node.test) and self._statements([*node.body, *node.orelse])
             case ast.Try():
                 handled = [each for handler in node.handlers for each in handler.body]
                 return self._exprs(handler.type for handler in node.handlers) and self._statements(
                     [*node.body, *handled, *node.orelse, *node.finalbody]
                 )
         return type(node).__name__ == "TypeAlias"
+
+    def _computed(self, node: ast.ImportFrom) -> bool:
+        """Whether a name that is imported may be made by a `__getattr__` of the project."""
+        uses = [Use(Import(node.level, node.module or "", each.name)) for each in node.names if each.name != STAR]
+        found = [self._quiet.names.resolve(self._module, use) for use in uses]
+        return any(name == "__getattr__" for each in found for _, name in each.nodes)
 
     def _statements(self, nodes: Iterable[ast.AST]) -> bool:
         return all(self.statement(node) for node in nodes)
@@ -124,18 +134,36 @@ class _Judge(Values):
                 inner._local[each.name] = Local.VALUE
             else:
                 quiet = isinstance(each, ast.Assign | ast.AnnAssign | ast.Pass | ast.Expr) and inner.statement(each)
+                quiet = quiet and inner._kept(getattr(each, "value", None))
                 inner = inner._within(stored_names(each))
             if not quiet:
                 return False
         return (
-            all(self._decorator(each) for each in node.decorator_list)
+            not self._has_hooks(node)
+            and all(self._decorator(each) for each in node.decorator_list)
             and all(self._base(each) for each in node.bases)
             and all(each.arg == "metaclass" and self._outside(each.value) == {"abc.ABCMeta"} for each in node.keywords)
         )
 
+    def _kept(self, node: ast.expr | None) -> bool:
+        """A value that becomes an attribute of a class: a `__set_name__` of the project would be called."""
+        names = [each for each in ast.walk(node) if isinstance(each, ast.Name)] if node else []
+        return all(self._solid(each) for each in names if isinstance(each.ctx, ast.Load))
+
+    def _has_hooks(self, node: ast.ClassDef) -> bool:
+        """Whether code of a class is called while it is made, as an enum does, or by indexing it."""
+        bound = _bound_in(node)
+        outside = [self._outside(each) for each in node.bases]
+        if not any(known.is_enum(dotted) for each in outside for dotted in each):
+            return "__class_getitem__" in bound
+        special = {name for name in bound if name.startswith("_") and name.endswith("_")}
+        return not all(outside) or not special <= known.HARMLESS_METHODS
+
     def _base(self, node: ast.expr) -> bool:
         if isinstance(node, ast.Subscript):
             return self._base(node.value) and self._expr(node.slice)
+        if isinstance(node, ast.Call):
+            return self._outside(node.func) == {"collections.namedtuple"} and self._call(node)
         use = self._use(node)
         if use is None:
             return False
@@ -157,21 +185,31 @@ class _Judge(Values):
 
     def instance(self, node: ast.ClassDef) -> bool:
         """Whether to make an instance runs no code of the project but quiet one."""
-        methods = {each.name for each in node.body if isinstance(each, _DEF) and each.name.startswith("__")}
+        methods = {name for name in _bound_in(node) if name.startswith("__") and name.endswith("__")}
+        implicit = [each for each in node.body if isinstance(each, _DEF) and self._called_unseen(each)]
         plain = not node.bases or all(self._outside(each) == {"typing.NamedTuple"} for each in node.bases)
         decorated = (self._outside(getattr(each, "func", each)) for each in node.decorator_list)
         return (
             plain
-            and methods <= known.HARMLESS_METHODS
+            and methods <= known.HARMLESS_METHODS | known.HARMLESS_ATTRIBUTES
+            and all(self._within().body(each, False, Local.VALUE) for each in implicit)
             and all(each == {"dataclasses.dataclass"} for each in decorated)
             and self.statement(node)
         )
 
-    def body(self, node: ast.FunctionDef, twice: bool) -> bool:
-        """The body of a function that is called while a module is imported."""
+    def _called_unseen(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+        """Whether a method is called where no call is written: a property, or a special method."""
+        if node.name in known.HARMLESS_METHODS:
+            return True
+        outside = [self._outside(getattr(each, "func", each)) for each in node.decorator_list]
+        changes = [getattr(each, "attr", "") in ("setter", "deleter") for each in node.decorator_list]
+        return not any(changes) and not all(each and each <= known.METHOD_DECORATORS for each in outside)
+
+    def body(self, node: ast.FunctionDef | ast.AsyncFunctionDef, twice: bool, given: Local = Local.UNKNOWN) -> bool:
+        """The body of a function that is called while a module is imported; `given` is known of its arguments."""
         args = node.args
         every = [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]
-        self._local.update((each.arg, Local.UNKNOWN) for each in every if each is not None)
+        self._local.update((each.arg, given) for each in every if each is not None)
         if not all(self._step(each) for each in node.body):
             return False
         if not twice:
@@ -200,7 +238,7 @@ class _Judge(Values):
             case ast.Raise():
                 return self._exprs([node.exc, node.cause])
             case ast.If():
-                return self._expr(node.test) and all(self._step(each) for each in [*node.body, *node.orelse])
+                return self._truth(node.test) and all(self._step(each) for each in [*node.body, *node.orelse])
             case ast.Assign(targets=[ast.Name(id=name)]):
                 self._local[name] = Local.UNKNOWN
                 return self._expr(node.value)
@@ -212,13 +250,19 @@ class _Judge(Values):
 _DEF = ast.FunctionDef | ast.AsyncFunctionDef
 
 
+def _bound_in(node: ast.ClassDef) -> set[str]:
+    """The names that the body of a class binds."""
+    defined = {each.name for each in node.body if isinstance(each, _DEF | ast.ClassDef)}
+    return defined.union(*map(stored_names, (each for each in node.body if not isinstance(each, _DEF | ast.ClassDef))))
+
+
 def _only_names(node: ast.expr) -> bool:
     if isinstance(node, ast.Tuple | ast.List):
         return all(map(_only_names, node.elts))
     return isinstance(node, ast.Name) or (isinstance(node, ast.Starred) and _only_names(node.value))
 
 
-def _own_nodes(node: ast.FunctionDef) -> Iterable[ast.AST]:
+def _own_nodes(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterable[ast.AST]:
     """The nodes of a function without those of functions in it."""
     stack: list[ast.AST] = list(node.body)
     while stack:

@@ -75,10 +75,12 @@ class Values:
                 return self._comprehension(node)
             case ast.Starred():
                 return self._consumed(node.value)
-            case ast.List() | ast.Tuple() | ast.Set() | ast.Dict() | ast.Slice() | ast.IfExp():
+            case ast.List() | ast.Tuple() | ast.Set() | ast.Dict() | ast.Slice() | ast.JoinedStr() | ast.NamedExpr():
                 return self._parts(node)
-            case ast.BoolOp() | ast.JoinedStr() | ast.NamedExpr():
-                return self._parts(node)
+            case ast.IfExp():
+                return self._truth(node.test) and self._exprs([node.body, node.orelse])
+            case ast.BoolOp():
+                return all(map(self._truth, node.values))
             case ast.FormattedValue():
                 return self._solid(node.value) if isinstance(node.value, ast.Name) else self._expr(node.value)
         return False
@@ -87,12 +89,20 @@ class Values:
         inner = self._within(stored_names(node))
         results = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
         conditions = [each for generator in node.generators for each in generator.ifs]
-        return inner._exprs([*results, *conditions]) and all(inner._consumed(each.iter) for each in node.generators)
+        return (
+            inner._exprs(results)
+            and all(map(inner._truth, conditions))
+            and all(inner._consumed(each.iter) for each in node.generators)
+        )
 
     def _parts(self, node: ast.AST) -> bool:
         return all(
             self._expr(part) if isinstance(part, ast.expr) else self._parts(part) for part in ast.iter_child_nodes(node)
         )
+
+    def _truth(self, node: ast.expr) -> bool:
+        """An expression that is asked whether it is true."""
+        return (isinstance(node, ast.Name) and node.id in self._local) or self._solid(node)
 
     def _solid(self, node: ast.expr) -> bool:
         """A value on which operators and methods do what they do on data: not one that code of the project made."""
@@ -158,6 +168,9 @@ class Values:
         outside = self._outside(node.func)
         if outside and outside <= known.KEEPING:
             return self._exprs(values)
+        into = len(node.args) > 1 or any(each.arg in ("out", None) for each in node.keywords)
+        if (into or any(isinstance(each, ast.Starred) for each in node.args)) and outside & known.UFUNCS:
+            return False  # the second argument is written into
         keep = bool(outside) and outside <= known.TABLES
         return all(map(self._consumed, values)) and (keep or all(self._option(each.value) for each in node.keywords))
 
