@@ -181,6 +181,11 @@ SEEN = [
     Row("registry by an import through module __getattr__", "from helpers import R, one\ndef main(): return R", "one", "two", others={"helpers.py": "R = []\ndef __getattr__(n):\n    if n[0] != '_': R.append(n)"}),
     Row("array written into", "import numpy as np\nA = np.zeros(3)\nB = np.exp(np.ones(3), A)\ndef main(): return A.tolist()", "np.ones", "np.zeros"),
     Row("array written into by a keyword", "import numpy as np\nA = np.zeros(3)\nB = np.exp(np.ones(3), out=A)\ndef main(): return A.tolist()", "np.ones", "np.zeros"),
+    Row("__doc__ by getattr", "def g():\n    'one'\ndef main(): return getattr(g, '__doc__')", "one", "two"),
+    Row("constants of the code", "def g():\n    'one'\ndef main(): return g.__code__.co_consts", "one", "two"),
+    Row("__annotations__ of the module", "K: int = 1\ndef main(): return str(__annotations__)", "int", "float"),
+    Row("pandas.eval", "import pandas as pd\nK = 1\ndef main(): return pd.eval('K + 1')", "K = 1", "K = 2"),
+    Row("type hints of an alias", "import dataclasses, typing\nclass C: k = 1\nA = typing.Optional['C']\n@dataclasses.dataclass\nclass D: c: A\ndef main(): return typing.get_type_hints(D)['c'].__args__[0].k", "k = 1", "k = 2"),
     Row("huge number", f"K = 0x1{'0' * 5000}\ndef main(): return K & 15", "0\n", "1\n"),
 ]
 
@@ -263,6 +268,11 @@ SEEN += [
     helper("module __getattr__ for a name that is bound in some case", "import helpers\ndef main(): return helpers.X", others={"helpers.py": "import os\nif 'X' in os.environ: X = 7\nK = 1\ndef __getattr__(n): return K"}),
     helper("module __getattr__ for the name of a module", "import pkg\ndef main(): return pkg.sub.K", "pkg/__init__.py", {"pkg/__init__.py": "import types\nK = 1\ndef __getattr__(n): return types.SimpleNamespace(K=K)", "pkg/sub.py": ""}),
     helper("a library's name in a folder added to sys.path", "import sys\nsys.path.append('lib')\nimport pickle\nfrom helpers import h\ndef main(): return pickle.loads(b'chelpers\\ng\\n.')()", others={**H, "lib/pickle.py": ""}),
+    Row("__annotations__ of another module", "import helpers\ndef main(): return str(helpers.__annotations__)", "int", "float", "helpers.py", {"helpers.py": "K: int = 1"}),
+    helper("sys.modules by getattr", "import sys\nfrom helpers import h\ndef main(): return getattr(sys, 'modules')['helpers'].g()"),
+    helper("runpy, as __main__", "import runpy\ndef main(): return runpy.run_path('helpers.py', run_name='__main__')['K']", others={"helpers.py": "if __name__ == '__main__': K = 1"}),
+    helper("logging.config", "import logging.config\nfrom helpers import R\ndef main():\n    logging.config.dictConfig({'version': 1, 'handlers': {'h': {'class': 'helpers.Own'}}, 'root': {'handlers': ['h']}})\n    logging.error('')\n    return R", others={"helpers.py": "import logging\nR = []\nclass Own(logging.Handler):\n    K = 1\n    def emit(self, r): R.append(self.K)"}),
+    helper("timeit", "import timeit\nfrom helpers import R\ndef main():\n    timeit.timeit('R.append(K)', 'from helpers import R, K', number=1)\n    return R", others={"helpers.py": "R = []\nK = 1"}),
     Row("module appears", "try: import helpers\nexcept ImportError: helpers = None\ndef main(): return helpers and helpers.g()", None, "def g(): return 1", "helpers.py"),
     Row("module is shadowed by a package", "import helpers\ndef main(): return helpers.g()", None, "def g(): return 7", "helpers/__init__.py", H),
     Row("name appears in a star", "from helpers import *\ndef main(): return len('abc')", "K = 1", "K = 1\ndef len(x): return 9", "helpers.py", H),

@@ -113,7 +113,8 @@ class Graph:
                 found = self.names.resolve(module, use)
                 reach.nodes |= found.nodes
                 for dotted in found.outside:
-                    self._by_text(reach, known.by_text(dotted), use)
+                    for kind in known.by_text(dotted):
+                        self._by_text(reach, kind, use)
             for made in item.uses.imports:
                 reach.nodes.update((each, EFFECTS) for each in self.names.executed(module, made))
             if Mark.SELF in reach.marks:
@@ -121,7 +122,7 @@ class Graph:
             self._items[item] = reach
         return self._items[item]
 
-    def _by_text(self, reach: Reach, kind: Mark | known.Import | None, use: Use) -> None:
+    def _by_text(self, reach: Reach, kind: Mark | known.Import, use: Use) -> None:
         if isinstance(kind, Mark):
             if use.argument is None:  # not vars(x)
                 reach.marks.add(kind)

@@ -121,7 +121,8 @@ class Import(Enum):
 
 
 # Longest known start of the dotted name; None where such use is harmless.
-_BY_TEXT: dict[str, Mark | Import | None] = {
+_BY_TEXT: dict[str, Mark | Import | tuple[Mark | Import, ...] | None] = {
+    "builtins.__annotations__": Mark.SELF,
     "builtins.eval": Mark.LOADED,
     "builtins.exec": Mark.LOADED,
     "builtins.globals": Mark.SELF,
@@ -179,17 +180,22 @@ _BY_TEXT: dict[str, Mark | Import | None] = {
     "importlib.resources": None,
     "importlib.metadata": None,
     "imp": Import.ANY,
-    "runpy": Import.ANY,
+    "runpy": (Import.ANY, Mark.SOURCE),  # the source, because of `if __name__ == "__main__"`
     "pkgutil": Import.ANY,
-    "pydoc": Import.ANY,
+    "pydoc": (Import.ANY, Mark.DOCS),
     "hydra.utils": Import.ANY,
+    "logging.config": Mark.LOADED,
+    "timeit": Mark.LOADED,
+    "typing.get_type_hints": Mark.LOADED,
+    "pandas.eval": Mark.SELF,
+    "duckdb": Mark.SELF,
+    "plotnine": Mark.SELF,
 }
 
 
-def by_text(dotted: str) -> Mark | Import | None:
+def by_text(dotted: str) -> tuple[Mark | Import, ...]:
     """What the use of a name outside the project makes unknowable."""
-    while dotted:
-        if dotted in _BY_TEXT:
-            return _BY_TEXT[dotted]
+    while dotted and dotted not in _BY_TEXT:
         dotted = dotted.rpartition(".")[0]
-    return None
+    kinds = _BY_TEXT.get(dotted)
+    return kinds if isinstance(kinds, tuple) else (kinds,) if kinds else ()

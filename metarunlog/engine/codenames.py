@@ -160,14 +160,14 @@ class Names:
             own = () if made.name in (FIRST, ITSELF) else (made.name,)
             dotted = ".".join((first, *own, *attrs))
             # an installed module may come first on sys.path, or be loaded already: it counts too where that matters
-            matters = known.is_standard(dotted) or known.by_text(dotted) is not None
+            matters = known.is_standard(dotted) or known.by_text(dotted)
             if matters or all(chain[0].is_namespace for chain, _ in chains):
                 found.outside.add(dotted)
 
     def _module(self, found: Found, module: Module, attrs: tuple[str, ...]) -> None:
         """A module object and what is read from it: one name of it counts, any other use counts all of it."""
         found.nodes.add((module, EFFECTS))
-        if not attrs or module.opaque or attrs[0] == "__dict__":
+        if not attrs or module.opaque or attrs[0] in ("__dict__", "__annotations__"):
             found.nodes.add((module, WHOLE))
             found.modules.append(module)
         else:

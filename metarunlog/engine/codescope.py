@@ -17,6 +17,7 @@ from metarunlog.engine.codeuses import FIRST, ITSELF, STAR, Import, Mark, Use, U
 
 _ATTRIBUTE_MARKS = {
     "__doc__": Mark.DOCS,
+    "__code__": Mark.DOCS,  # among its constants
     "__globals__": Mark.LOADED,
     "__subclasses__": Mark.LOADED,
     "f_globals": Mark.LOADED,
@@ -151,6 +152,9 @@ class _Scan:
         elif (called in ("vars", "dir") and node.args) or (called == "locals" and scope.kind is _Kind.FUNCTION):
             argument = "obj"
             scope.shows_locals |= called == "locals"
+        elif called == "getattr" and len(node.args) > 1 and isinstance(node.args[1], ast.Constant):
+            if isinstance(node.args[1].value, str):
+                stack.append(ast.Attribute(node.args[0], node.args[1].value, ast.Load()))
         elif called in ("query", "eval") and isinstance(node.func, ast.Attribute):
             self._frame_names(scope, node)
         self._chain(scope, node.func, argument, stack)
@@ -251,8 +255,10 @@ class _Scan:
             scope.stores.add(name)
         _push_children(node, stack)
 
-    def _nothing(self, scope: _Scope, node: ast.AST, stack: _Stack) -> None:
-        pass
+    def _constant(self, scope: _Scope, node: ast.Constant, stack: _Stack) -> None:
+        """An attribute may be asked for by text: `getattr(f, "__doc__")`."""
+        if isinstance(node.value, str) and node.value in _ATTRIBUTE_MARKS:
+            self.result.marks.add(_ATTRIBUTE_MARKS[node.value])
 
 
 def _push_children(node: ast.AST, stack: _Stack) -> None:
@@ -314,5 +320,5 @@ _VISIT: dict[type[ast.AST] | type[None], Callable[[_Scan, _Scope, Any, _Stack], 
     ast.MatchAs: _Scan._named,
     ast.MatchStar: _Scan._named,
     ast.MatchMapping: _Scan._named,
-    ast.Constant: _Scan._nothing,
+    ast.Constant: _Scan._constant,
 }
