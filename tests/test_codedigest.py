@@ -273,6 +273,9 @@ SEEN += [
     helper("runpy, as __main__", "import runpy\ndef main(): return runpy.run_path('helpers.py', run_name='__main__')['K']", others={"helpers.py": "if __name__ == '__main__': K = 1"}),
     helper("logging.config", "import logging.config\nfrom helpers import R\ndef main():\n    logging.config.dictConfig({'version': 1, 'handlers': {'h': {'class': 'helpers.Own'}}, 'root': {'handlers': ['h']}})\n    logging.error('')\n    return R", others={"helpers.py": "import logging\nR = []\nclass Own(logging.Handler):\n    K = 1\n    def emit(self, r): R.append(self.K)"}),
     helper("timeit", "import timeit\nfrom helpers import R\ndef main():\n    timeit.timeit('R.append(K)', 'from helpers import R, K', number=1)\n    return R", others={"helpers.py": "R = []\nK = 1"}),
+    Row("import that fails in a try", "try: from helpers import g\nexcept ImportError: g = lambda: 1\ndef main(): return g()", "math", "maths", "helpers.py", {"helpers.py": "import math\ndef g(): return 2\ndef unrelated(): return math.pi"}),
+    Row("import that fails further on", "def main():\n    try: import helpers\n    except ImportError: return 1\n    return 2", "math", "maths", "other.py", {"helpers.py": "import other\ndef a(): return other", "other.py": "import math\ndef b(): return math"}),
+    Row("import with an error that is caught", "import contextlib\nK = 1\nwith contextlib.suppress(Exception):\n    import helpers\n    K = 2\ndef main(): return K", "'3'", "'x'", "helpers.py", {"helpers.py": "A = int('3')"}),
     Row("module appears", "try: import helpers\nexcept ImportError: helpers = None\ndef main(): return helpers and helpers.g()", None, "def g(): return 1", "helpers.py"),
     Row("module is shadowed by a package", "import helpers\ndef main(): return helpers.g()", None, "def g(): return 7", "helpers/__init__.py", H),
     Row("name appears in a star", "from helpers import *\ndef main(): return len('abc')", "K = 1", "K = 1\ndef len(x): return 9", "helpers.py", H),
@@ -328,6 +331,7 @@ UNSEEN = [
     Row("vars of an object", "L = 1\ndef main(x=0): return vars(x)", "L = 1", "L = 2"),
     Row("unrelated class of a named tuple", "from collections import namedtuple\nclass P(namedtuple('P', 'x y')):\n    def a(self): return 1\ndef main(): return 2", "return 1", "return 3"),
     Row("unrelated instance with a property", "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass C:\n    lr: float = 0.1\n    @property\n    def twice(self): return self.lr * 2\nc = C(0.5)\nd = c.twice if c.lr else 0\ndef main(): return 2", "C(0.5)", "C(0.6)"),
+    Row("unrelated function of a module imported in a try", "try: import helpers\nexcept ImportError: helpers = None\ndef main(): return helpers.g()", "def h(): return 0", "def h(x, y=1): return 1\ndef i(): return 2", "helpers.py", H),
     Row("query without globals", "L = 1\ndef main(x=0): return x.query('a > @n')", "L = 1", "L = 2"),
 ]
 # fmt: on

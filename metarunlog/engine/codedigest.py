@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from metarunlog.engine.codegraph import Graph, Reach
-from metarunlog.engine.codemodule import DOCSTRING, EFFECTS, WHOLE, Item, Module
+from metarunlog.engine.codemodule import DOCSTRING, EFFECTS, IMPORTED, WHOLE, Item, Module
 from metarunlog.engine.codenames import Names, star_names
 from metarunlog.engine.codeuses import STAR, Mark, Use
 
@@ -27,8 +27,9 @@ from metarunlog.engine.codeuses import STAR, Mark, Use
 class CodeBase:
     """The code of a project, read file by file as it is needed, and each file once.
 
-    Part names are `helpers.py:smooth` for a name, `helpers.py:<module>` for the statements with effects, and
-    `helpers.py` where the whole module counts; paths are relative to the root.
+    Part names are `helpers.py:smooth` for a name, `helpers.py:<module>` for the statements with effects,
+    `helpers.py:<import>` for what may make an import fail that is in a `try`, and `helpers.py` where the whole module
+    counts; paths are relative to the root.
     """
 
     def __init__(self, root: Path) -> None:
@@ -92,7 +93,7 @@ class CodeBase:
         if name == EFFECTS:
             lines = [item.line for item in self._graph((self._root,)).effects(module)]
         else:
-            lines = [item.line for item in module.bindings.get(name, ())]
+            lines = [item.line for item in (module.items if name == IMPORTED else module.bindings.get(name, ()))]
         return lines[0] if lines else None
 
     def modules(self) -> list[str]:
@@ -166,6 +167,8 @@ class CodeBase:
         elif name == EFFECTS:
             for step in graph.sequence(module):
                 yield graph.content(module, step, docs) if isinstance(step, Item) else " ".join(step)
+        elif name == IMPORTED:
+            yield from sorted(set(module.may_fail))
         else:
             for item in module.bindings.get(name, ()):
                 yield graph.content(module, item, docs)

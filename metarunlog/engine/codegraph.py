@@ -10,7 +10,7 @@ from pathlib import Path
 
 from metarunlog import files
 from metarunlog.engine import codeknown as known
-from metarunlog.engine.codemodule import EFFECTS, WHOLE, Item, Module
+from metarunlog.engine.codemodule import EFFECTS, IMPORTED, WHOLE, Item, Module
 from metarunlog.engine.codenames import Names, Node
 from metarunlog.engine.codequiet import Quiet
 from metarunlog.engine.codeuses import ITSELF, STAR, Mark, Use
@@ -101,6 +101,10 @@ class Graph:
             for item in module.items:
                 for made in item.head.import_time:
                     reach.nodes.update((each, EFFECTS) for each in self.names.executed(module, made))
+        elif name == IMPORTED:
+            for item in module.items:
+                for made in item.head.import_time:
+                    reach.nodes.update((each, IMPORTED) for each in self.names.executed(module, made))
         else:
             for item in module.bindings.get(name, ()):
                 reach.add(self._uses(module, item))
@@ -117,6 +121,8 @@ class Graph:
                         self._by_text(reach, kind, use)
             for made in item.uses.imports:
                 reach.nodes.update((each, EFFECTS) for each in self.names.executed(module, made))
+            for made in item.uses.guarded:
+                reach.nodes.update((each, IMPORTED) for each in self.names.executed(module, made))
             if Mark.SELF in reach.marks:
                 reach.nodes.add((module, WHOLE))
             self._items[item] = reach

@@ -18,6 +18,7 @@ from metarunlog.engine.codescope import scan
 from metarunlog.engine.codeuses import STAR, Import, Uses
 
 EFFECTS = "<module>"  # the part that stands for a module's statements with effects
+IMPORTED = "<import>"  # the part that stands for what may keep a module from being imported
 WHOLE = ""
 DOCSTRING = "__doc__"
 _JOINED = 4  # so many constants may make one path
@@ -132,6 +133,20 @@ class Module:
                 found.setdefault(name, []).append(item)
         return found
 
+    @property
+    def may_fail(self) -> Iterator[str]:
+        """What may raise while the module is imported: not plain functions and constants, nor what functions do."""
+        for item in self.items:
+            node = item.node
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                args = node.args
+                every = [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]
+                annotations = [node.returns, *(each.annotation for each in every if each is not None)]
+                values = [*node.decorator_list, *args.defaults, *args.kw_defaults, *annotations]
+                yield from (fingerprint(each, run=True) for each in values if each is not None and not _is_plain(each))
+            elif not isinstance(node, ast.Assign | ast.AnnAssign) or (node.value and not _is_plain(node.value)):
+                yield fingerprint(node, run=True)
+
     @cached_property
     def stars(self) -> list[Import]:
         return [each for item in self.items for each in item.bound.get(STAR, ())]
@@ -207,15 +222,18 @@ def _next_steps(start: Path, root: Path, steps: dict[str, set[str]]) -> Iterator
     return (step for entry in entries for step in steps.get(entry, ()))
 
 
-def fingerprint(node: ast.AST, docs: bool = False) -> str:
-    """The tree as text, without places, comments and (unless `docs`) strings that stand as statements."""
+def fingerprint(node: ast.AST, docs: bool = False, run: bool = False) -> str:
+    """The tree as text, without places, comments and (unless `docs`) strings that stand as statements; with `run`,
+    without what does not run with the statement."""
     out: list[str] = []
     stack: list[object] = [node]
     while stack:
         each = stack.pop()
         if isinstance(each, ast.AST):
             out.append(type(each).__name__)
-            stack.extend([getattr(each, name, None) for name in reversed(each._fields) if name != "ctx"])
+            later = run and isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            left_out = ("ctx", "body") if later else ("ctx",)
+            stack.extend([getattr(each, name, None) for name in reversed(each._fields) if name not in left_out])
         elif isinstance(each, list):
             if not docs:
                 each = [one for one in each if not _is_docstring(one)]
@@ -272,6 +290,12 @@ def _never_runs(test: ast.expr, typing_names: set[str]) -> bool:
 
 def _is_constant(node: object) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _is_plain(node: ast.expr) -> bool:
+    """An expression of constants and displays of these: to evaluate it cannot fail."""
+    plain = ast.Constant | ast.Name | ast.List | ast.Tuple | ast.Dict | ast.UnaryOp | ast.Lambda
+    return all(isinstance(each, plain) for each in ast.walk(node) if isinstance(each, ast.expr))
 
 
 def _is_docstring(node: object) -> bool:

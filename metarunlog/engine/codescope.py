@@ -234,6 +234,16 @@ class _Scan:
         for alias in node.names:
             self._bind(scope, alias.asname or alias.name, Import(node.level, node.module or "", alias.name))
 
+    def _guarded(self, scope: _Scope, node: ast.Try | ast.TryStar | ast.With, stack: _Stack) -> None:
+        """`try`, and `with contextlib.suppress(...)`: it counts whether the imports in it work."""
+        for each in (one for statement in node.body for one in ast.walk(statement)):
+            if isinstance(each, ast.Import):
+                self.result.guarded.update(Import(0, alias.name, ITSELF) for alias in each.names)
+            elif isinstance(each, ast.ImportFrom):
+                made = (Import(each.level, each.module or "", alias.name) for alias in each.names)
+                self.result.guarded.update(made)
+        _push_children(node, stack)
+
     def _bind(self, scope: _Scope, name: str, made: Import) -> None:
         scope.stores.add(name)
         scope.imports.setdefault(name, []).append(made)
@@ -320,5 +330,8 @@ _VISIT: dict[type[ast.AST] | type[None], Callable[[_Scan, _Scope, Any, _Stack], 
     ast.MatchAs: _Scan._named,
     ast.MatchStar: _Scan._named,
     ast.MatchMapping: _Scan._named,
+    ast.Try: _Scan._guarded,
+    ast.TryStar: _Scan._guarded,
+    ast.With: _Scan._guarded,
     ast.Constant: _Scan._constant,
 }

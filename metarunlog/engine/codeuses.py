@@ -46,4 +46,5 @@ class Uses:
     eager: set[str] = field(default_factory=set)  # global names read while the statement runs, not in a later call
     imports: set[Import] = field(default_factory=set)  # made anywhere within
     import_time: set[Import] = field(default_factory=set)  # made while the statement runs
+    guarded: set[Import] = field(default_factory=set)  # made where an error that they raise may be caught
     marks: set[Mark] = field(default_factory=set)
