@@ -332,6 +332,8 @@ UNSEEN = [
     Row("unrelated class of a named tuple", "from collections import namedtuple\nclass P(namedtuple('P', 'x y')):\n    def a(self): return 1\ndef main(): return 2", "return 1", "return 3"),
     Row("unrelated instance with a property", "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass C:\n    lr: float = 0.1\n    @property\n    def twice(self): return self.lr * 2\nc = C(0.5)\nd = c.twice if c.lr else 0\ndef main(): return 2", "C(0.5)", "C(0.6)"),
     Row("unrelated function of a module imported in a try", "try: import helpers\nexcept ImportError: helpers = None\ndef main(): return helpers.g()", "def h(): return 0", "def h(x, y=1): return 1\ndef i(): return 2", "helpers.py", H),
+    Row("prefix of a string", "def main(): return 'a'", "'a'", "u'a'"),
+    Row("pass", "def g():\n    'one'\ndef main(): return g()", "    'one'", "    pass"),
     Row("query without globals", "L = 1\ndef main(x=0): return x.query('a > @n')", "L = 1", "L = 2"),
 ]
 # fmt: on

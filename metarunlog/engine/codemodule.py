@@ -233,10 +233,11 @@ def fingerprint(node: ast.AST, docs: bool = False, run: bool = False) -> str:
             out.append(type(each).__name__)
             later = run and isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             left_out = ("ctx", "body") if later else ("ctx",)
-            stack.extend([getattr(each, name, None) for name in reversed(each._fields) if name not in left_out])
+            values = [getattr(each, name, None) for name in reversed(each._fields) if name not in left_out]
+            stack.extend(values if not isinstance(each, ast.Constant) else [None, each.value])  # not the u of u""
         elif isinstance(each, list):
             if not docs:
-                each = [one for one in each if not _is_docstring(one)]
+                each = [one for one in each if not _is_docstring(one) and not isinstance(one, ast.Pass)]
             out.append(f"[{len(each)}")
             stack.extend(reversed(each))
         else:
