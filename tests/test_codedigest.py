@@ -186,6 +186,8 @@ SEEN = [
     Row("__annotations__ of the module", "K: int = 1\ndef main(): return str(__annotations__)", "int", "float"),
     Row("pandas.eval", "import pandas as pd\nK = 1\ndef main(): return pd.eval('K + 1')", "K = 1", "K = 2"),
     Row("type hints of an alias", "import dataclasses, typing\nclass C: k = 1\nA = typing.Optional['C']\n@dataclasses.dataclass\nclass D: c: A\ndef main(): return typing.get_type_hints(D)['c'].__args__[0].k", "k = 1", "k = 2"),
+    Row("order of names in globals()", "def p_b(): return 1\ndef p_a(): return 2\ndef main(): return [f() for n, f in globals().items() if n[:2] == 'p_']", "def p_b(): return 1\ndef p_a(): return 2", "def p_a(): return 2\ndef p_b(): return 1"),
+    Row("order of __subclasses__", "class B: pass\nclass X(B): pass\nclass Y(B): pass\ndef main(): return [c.__name__ for c in B.__subclasses__()]", "class X(B): pass\nclass Y(B): pass", "class Y(B): pass\nclass X(B): pass"),
     Row("huge number", f"K = 0x1{'0' * 5000}\ndef main(): return K & 15", "0\n", "1\n"),
 ]
 

@@ -3,9 +3,9 @@
 What counts is the function, and the functions, classes, constants and modules of the project that it reaches by name,
 the default arguments, decorators, bases and annotations of these, and the statements with effects of every module that
 is imported on the way. Where names are looked up by text (`getattr(helpers, name)`, `globals()`, `eval`, `importlib`)
-whole modules count. It may count too much, never too little. Comments, docstrings, formatting and the order of
-functions are not seen. Two things it leaves to tracing: files that are read, and modules that are found in no other
-way than by running the code (see `also`).
+whole modules count. It may count too much, never too little. Comments, docstrings and formatting are not seen, nor is
+the order of functions where their modules do not count whole. Two things it leaves to tracing: files that are read, and
+modules that are found in no other way than by running the code (see `also`).
 """
 
 from __future__ import annotations
@@ -160,7 +160,8 @@ class CodeBase:
 
     def _content(self, graph: Graph, module: Module, name: str, docs: bool) -> Iterable[str]:
         if name == WHOLE:
-            for each in [EFFECTS, *sorted(module.bindings)]:
+            names = dict.fromkeys(each for item in module.items for each in sorted(item.names))
+            for each in [EFFECTS, *names]:  # in their order, as `vars(module)` gives them
                 if each != DOCSTRING or docs:
                     yield f"{each} {self._part(graph, module, each, docs)}"
             yield from sorted(graph.content(module, item, docs) for item in module.items if STAR in item.bound)
