@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import textwrap
 
-from support import ProjectDir
+from support import BIN, ProjectDir
+
+from metarunlog.engine.lock import HELD, locked
 
 
 def listed(out: str) -> dict[str, str]:
@@ -141,3 +145,158 @@ def test_a_broken_template_does_not_hide_other_tasks(logged: ProjectDir) -> None
     logged.doit("run", "report:0001")
     assert "exp/0001/conf.yaml:1: " in logged.doit(code=2).out
     logged.mrl("doit", code=1)
+
+
+def own_tasks(project: ProjectDir, text: str) -> None:
+    project.write({"dodo.py": "from metarunlog.tasks import *\n\n\n" + textwrap.dedent(text)})
+
+
+def test_the_users_own_tasks_go_before_ours(logged: ProjectDir) -> None:
+    """By what ours read: a log, a file in `inputs`, and one that was seen to be read."""
+    logged.write(
+        {
+            "mrl_analyze.py": """\
+                def reads(expDir):
+                    return open("features.txt").read() + open(f"{expDir}/named.h5").read(), "text"
+                """,
+            "source.txt": "1",
+            "features.txt": "features 1",
+        }
+    )
+    logged.configure(analysis_subexp={}, analysis_overview={"reads": {"inputs": ["named.h5"]}})
+    own_tasks(
+        logged,
+        """
+        def make(text):
+            value = open("source.txt").read()
+            for name in ("features.txt", "exp/0001/named.h5"):
+                open(name, "w").write(f"{text} {value}")
+            open("exp/0001/001/metrics.csv", "w").write(f"step,loss\\n0,{value}\\n")
+
+
+        def task_zz_last_by_name():
+            return {
+                "file_dep": ["source.txt"],
+                "targets": ["features.txt", "exp/0001/named.h5", "exp/0001/001/metrics.csv"],
+                "actions": [(make, ["features"])],
+            }
+        """,
+    )
+    logged.doit()
+    assert "features 1features 1" in logged.read("exp/0001/analysis/index.html")
+    assert logged.analyze() == []
+    logged.write({"source.txt": "2"})
+    assert ".  zz_last_by_name" in logged.doit().out
+    assert "features 2features 2" in logged.read("exp/0001/analysis/index.html")
+    assert logged.analyze() == []
+    assert not [line for line in logged.doit().out.splitlines() if line.startswith(".  ")], "nothing is left to do"
+    logged.write({"source.txt": "3"})
+    logged.doit("run", "parse:0001/001")
+    assert logged.mrl("summary", "--json").json["rows"][0]["metrics"]["loss"]["last"] == 3.0
+
+
+def test_a_task_of_the_users_that_fails_makes_nothing_of_ours_forgotten(logged: ProjectDir) -> None:
+    logged.analyze()
+    own_tasks(
+        logged,
+        """
+        def task_bad():
+            return {"actions": ["false"], "targets": ["exp/0001/001/metrics.csv"], "uptodate": [False]}
+        """,
+    )
+    done = logged.doit("run", "report:0001", code=2)
+    assert "parse:0001/001" in done.out + done.err
+    assert logged.analyze() == []
+
+
+def test_reset_dep_takes_files_as_they_are(logged: ProjectDir) -> None:
+    logged.analyze()
+    logged.log("001", (9.0, 8.0))
+    assert "processed parse:0001/001" in logged.doit("reset-dep", "parse:0001/001").out
+    assert listed(logged.doit("list", "--all", "--status").out)["parse:0001/001"] == "U"
+    assert logged.analyze() == []
+    logged.log("001", (7.0, 6.0))
+    assert "parse:0001/001" in logged.analyze()
+
+
+def test_ignore_and_forget_of_the_users_own_tasks_are_kept(logged: ProjectDir) -> None:
+    own_tasks(
+        logged,
+        """
+        def task_mine():
+            return {"actions": ["echo did it >> mine.txt"], "file_dep": ["conf.yaml"]}
+        """,
+    )
+    logged.doit("run", "mine")
+    logged.doit("ignore", "mine")
+    assert "!! mine" in logged.doit("run", "mine").out
+    assert logged.read("mine.txt").count("did it") == 1
+    logged.doit("forget", "mine")
+    logged.doit("run", "mine")
+    assert logged.read("mine.txt").count("did it") == 2
+    logged.doit("ignore", "section")
+    assert "I" in set(listed(logged.doit("list", "--all", "--status").out).values())
+    logged.doit("forget", "section")
+    assert "I" not in set(listed(logged.doit("list", "--all", "--status").out).values())
+
+
+def test_doit_waits_for_mrl_and_lists_without_waiting(logged: ProjectDir) -> None:
+    with locked(logged.root / "exp/0001/.mrl.d", wait=True, say=print):
+        env = {k: v for k, v in logged.env.items() if k != HELD}
+        assert "parse:0001/001" in logged.doit("list", "--all", "--status", env={HELD: "{}"}).out
+        running = subprocess.Popen(
+            [str(BIN / "doit")], cwd=logged.root, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert running.stderr is not None
+        assert running.stderr.readline().startswith("waiting for mrl, process ")
+    out, _ = running.communicate(timeout=60)
+    assert running.returncode == 0 and ".  report:0001" in out
+
+
+def test_an_action_may_call_mrl(logged: ProjectDir) -> None:
+    """It does not wait for the doit that started it."""
+    own_tasks(
+        logged,
+        f"""
+        def task_after():
+            return {{"actions": ["{BIN / "mrl"} analyze"], "task_dep": ["parse:0001/001"]}}
+        """,
+    )
+    logged.doit("run", "after")
+    assert logged.analyze() == []
+
+
+def test_two_doits_lose_nothing_of_each_other(logged: ProjectDir) -> None:
+    own_tasks(
+        logged,
+        """
+        def task_many():
+            for n in range(12):
+                yield {"name": str(n), "actions": [f"sleep 0.05; echo {n} >> many.txt"], "file_dep": ["conf.yaml"]}
+        """,
+    )
+    halves = (range(6), range(6, 12))
+    running = [
+        subprocess.Popen(
+            [str(BIN / "doit"), "run", *(f"many:{n}" for n in half)],
+            cwd=logged.root,
+            env=logged.env,
+            stdout=subprocess.DEVNULL,
+        )
+        for half in halves
+    ]
+    assert [process.wait(timeout=60) for process in running] == [0, 0]
+    assert ".  many" not in logged.doit("run", "many").out
+    assert sorted(map(int, logged.read("many.txt").split())) == list(range(12))
+
+
+def test_the_batch_is_planned_anew_under_the_lock(project: ProjectDir) -> None:
+    """Two at once that both see the same new point of the grid give it one number."""
+    project.write({"exp/0001/conf.yaml": project.read("exp/0001/conf.yaml").replace("[1, 2]", "[1, 2, 3]")})
+    commands = [[str(BIN / "doit"), "run", "makebatch"], [str(BIN / "mrl"), "makebatch"]] * 2
+    running = [
+        subprocess.Popen(argv, cwd=project.root, env=project.env, stdout=subprocess.DEVNULL) for argv in commands
+    ]
+    assert [process.wait(timeout=60) for process in running] == [0] * 4
+    assert sorted(p.name for p in (project.root / "exp/0001").iterdir() if p.name.isdigit())[-1] == "006"
+    assert project.mrl("makebatch").out == "6 unchanged\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import BIN, ProjectDir
+from support import BIN, ProjectDir, wait_until_gone
 
 from metarunlog.engine.disk import GRAIN_NS, Disk, now_ns
 from metarunlog.engine.journal import Journal
@@ -246,3 +247,67 @@ def test_four_at_once_do_each_task_once(logged: ProjectDir) -> None:
 
     ran = [task for p in procs for task in json.loads(p.communicate(timeout=120)[0])["ran"]]
     assert len(ran) == len(set(ran)) == 13
+
+
+NO_LOCKS = ["strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=flock", "-e"]
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is missing (Debian: strace)")
+@pytest.mark.parametrize("error", ["ENOSYS", "ENOLCK", "EOPNOTSUPP"])
+def test_it_works_where_the_file_system_has_no_locks(logged: ProjectDir, error: str) -> None:
+    """A dead holder of this host is noticed and taken over; another host's lock is not broken."""
+    memory = logged.root / "exp/0001/.mrl.d"
+    mrl = [*NO_LOCKS, f"inject=flock:error={error}", str(BIN / "mrl"), "analyze"]
+
+    def start(*options: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*mrl, *options], cwd=logged.root, env=logged.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    logged.run(*mrl, code=0)
+    assert not (memory / "lock.soft").exists()
+    logged.write({"mrl_analyze.py": "def slow(expDir):\n    import time\n    open('up', 'w')\n    time.sleep(60)\n"})
+    logged.configure(analysis_overview={"slow": []})
+    holder = start()
+    while not (logged.root / "up").exists():
+        assert holder.poll() is None
+        time.sleep(0.02)
+    pid = int((memory / "lock.holder").read_text().split()[2])
+    assert f"process {pid} on " in logged.run(*mrl, "--no-wait", code=75).err
+    os.kill(pid, 9)
+    holder.communicate(timeout=30)
+    wait_until_gone(logged.root)
+    assert (memory / "lock.soft").exists()
+    logged.write({"mrl_analyze.py": "def slow(expDir):\n    return 'quick', 'text'\n"})
+    logged.run(*mrl, code=0)
+    lines = "12345\nanother.host\n"
+    (memory / "lock.soft").write_text(lines)
+    logged.log("001", (9.0,))
+    done = logged.run(*mrl, "--no-wait", code=75)
+    assert f"delete {memory}/lock.soft" in done.err and (memory / "lock.soft").read_text() == lines
+
+
+def test_a_line_that_is_valid_json_but_not_as_written_is_passed_over(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "traces.jsonl")
+    journal.put("a", trace(1))
+    journal.put("b", trace(2))
+    text = (tmp_path / "traces.jsonl").read_text()
+    (tmp_path / "traces.jsonl").write_text(text.replace('"at":1', '"at":7') + '{"task":"c"}\n[]\n"x"\n')
+    again = Journal(tmp_path / "traces.jsonl")
+    assert again.get("a") is None and again.get("b") == trace(2) and again.get("c") is None
+
+
+@given(data=st.data())
+def test_journal_with_any_byte_changed_is_right_or_says_nothing(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("flip") / "traces.jsonl"
+    journal = Journal(path)
+    for n in range(3):
+        journal.put(f"t{n}", trace(n))
+    whole = bytearray(path.read_bytes())
+    whole[data.draw(st.integers(0, len(whole) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(whole)
+    again = Journal(path)
+    assert all(again.get(f"t{n}") in (None, trace(n)) for n in range(3))
+    assert sum(again.get(f"t{n}") is None for n in range(3)) <= 2

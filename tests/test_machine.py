@@ -337,9 +337,6 @@ class Machine(RuleBasedStateMachine):
                 self.forgotten.add(name)  # counts as stale until a full analyze, if parts were left out
             self.seen[name] = after[name]
         self.seen = {name: model for name, model in self.seen.items() if name in after}
-        self.limited = True
-
-    limited = False
 
     # --- the two judges
 

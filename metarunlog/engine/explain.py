@@ -50,7 +50,7 @@ def _code(reason: Reason) -> str:
     where = "" if reason.line is None else f" ({path or reason.subject}:{reason.line})"
     if not path:
         what, where = reason.subject, ""
-    elif name == "<module>":
+    elif name in ("<module>", "<import>"):
         what = f"what {path} does when it is imported"
     else:
         what = f"the code of {name}"
