@@ -744,7 +744,12 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def settings_of(folder: Path) -> SimpleNamespace:
         derived = (folder if folder == exp else folder.parent) / "analysis"
         return SimpleNamespace(
-            analysis_dir=derived, logs=None, skip=frozenset({"conf.yaml"}), sub_ids=list(params), params=params
+            analysis_dir=derived,
+            logs=None,
+            skip=frozenset({"conf.yaml"}),
+            sub_ids=list(params),
+            params=params,
+            sub_pattern="[0-9]*",
         )
 
     monkeypatch.setattr("metarunlog.project.settings_of", settings_of)

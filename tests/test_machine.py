@@ -22,13 +22,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from support import BIN, ProjectDir, new_project, tree
 
 from metarunlog import cli
 from metarunlog.tasks import doit as doit_tasks
 
 LONG = bool(os.environ.get("MRL_LONG"))
+PARTS = 5
 
 ANALYZE = """\
 import glob
@@ -446,19 +447,18 @@ class Machine(RuleBasedStateMachine):
 
 
 @pytest.mark.usefixtures("start")
-def test_any_sequence_of_edits() -> None:
-    from hypothesis.stateful import run_state_machine_as_test
-
+@pytest.mark.parametrize("part", range(PARTS))
+def test_any_sequence_of_edits(part: int) -> None:
+    """In parts, so that several processors can share them: the same ones each time in the short setting."""
+    machine = type("Machine", (Machine,), {} if LONG else {"_hypothesis_internal_use_seed": part})
     run_state_machine_as_test(
-        Machine,
+        machine,
         settings=settings(
-            max_examples=120 if LONG else 10,
+            max_examples=25 if LONG else 2,
             stateful_step_count=20,
             deadline=None,
-            derandomize=not LONG,
             database=None,
             suppress_health_check=list(HealthCheck),
-            print_blob=False,
             phases=[Phase.generate],  # a sequence takes long; the one that fails is told as it is
             report_multiple_bugs=False,
         ),
