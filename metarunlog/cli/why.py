@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -86,17 +87,22 @@ class _Asked:
     def _about(self, name: str, indent: str, told: set[str]) -> Iterator[str]:
         """A task, why it is in its state, and the same of the stale tasks before it."""
         verdict = self.judge.verdict(name)
+        before = self._stale_before(name)
         yield f"{indent}{name} is {verdict.state}"
         if verdict.state != "up-to-date":
-            yield from (f"{indent}  {line}" for line in lines(verdict, self.judge.graph.place))
+            own = replace(verdict, reasons=tuple(r for r in verdict.reasons if r.subject not in before))
+            if own.reasons or not before:
+                yield from (f"{indent}  {line}" for line in lines(own, self.judge.graph.place))
         elif not indent:
             yield from self._last_time(name)
         trace = self.judge.journal.get(self.judge.graph.specs[name].short) or {}
         if trace.get("hidden"):
             what = ", ".join(trace["hidden"])
             yield f"{indent}  inputs not seen: it {what}; name the files that this reads in `inputs` in .mrl.cfg"
-        for task in self._stale_before(name):
-            if task not in told:
+        for task in before:
+            if task in told:
+                yield f"{indent}  {task} is stale, as said above"
+            else:
                 told.add(task)
                 yield from self._about(task, indent + "  ", told)
 
@@ -133,9 +139,10 @@ def _find(project: Project, what: str) -> _Asked:
             raise NoSuchError(f"there is no task {what}; `mrl doit list --all` shows all")
         asked.names = [what]
         return asked
-    path = os.path.normpath(common.here() / what)
-    for experiment in _near(project, Path(path)):
+    there = Path(os.path.normpath(common.here() / what))
+    for experiment in _near(project, there):
         asked = _open(experiment, functions)
+        path = _named_as_in(experiment, there)
         asked.file = os.path.relpath(path, project.root)
         key = asked.judge.graph.place.key(path)
         maker = asked.judge.owners.maker(key) or _decided_maker(asked.judge, key)
@@ -162,6 +169,12 @@ def _near(project: Project, path: Path) -> Iterator[Experiment]:
     experiments = list(project.experiments())
     inside = [e for e in experiments if path.resolve().is_relative_to(e.dir.resolve())]
     yield from inside or reversed(experiments)
+
+
+def _named_as_in(experiment: Experiment, path: Path) -> str:
+    """A path in an experiment under the experiment's own name, whatever links lead there (`last`)."""
+    real, folder = path.resolve(), experiment.dir.resolve()
+    return str(experiment.dir / real.relative_to(folder) if real.is_relative_to(folder) else path)
 
 
 def _decided_maker(judge: Judge, key: str) -> str | None:
