@@ -311,3 +311,24 @@ def test_journal_with_any_byte_changed_is_right_or_says_nothing(
     again = Journal(path)
     assert all(again.get(f"t{n}") in (None, trace(n)) for n in range(3))
     assert sum(again.get(f"t{n}") is None for n in range(3)) <= 2
+
+
+def test_a_change_between_the_decision_and_its_recording_is_not_lost(tmp_path: Path) -> None:
+    """The states that are recorded anew are those of when the files were compared, not of what they hold since."""
+    place = Place(tmp_path, tmp_path)
+    spec = Spec("parse:e/1", "", Job("m:f", {}), inputs=("log", "other"), targets=("pkl",))
+    for name in ("log", "other", "pkl"):
+        (tmp_path / name).write_text(name)
+        os.utime(tmp_path / name, (1, 1))
+    view = disk(tmp_path)
+    states = {"in": {k: view.state(k) for k in spec.inputs}, "out": {"pkl": view.state("pkl")}}
+    journal = Journal(tmp_path / "t.jsonl")
+    journal.put("parse:1", {**trace(now_ns() + 2 * GRAIN_NS), **states})
+    os.utime(tmp_path / "other", (2, 2))
+    graph = Graph(place, {spec.name: spec}, tmp_path, tmp_path / "d", tmp_path / "code")
+    judge = Judge(graph, journal)
+    assert judge.verdict(spec.name).state == "up-to-date"
+    (tmp_path / "log").write_text("LOG")
+    for name, fresh in list(judge.outdated_states()):
+        journal.put(short_name(name), fresh)
+    assert Judge(graph, journal).verdict(spec.name).state == "stale"

@@ -30,6 +30,7 @@ class Disk:
 
     def __init__(self, place: Place, *, trust: bool = True) -> None:
         self.place = place
+        self.since = now_ns()  # before any file was asked for
         self._trust = trust
         self._stats: dict[str, tuple[int, int, int, int] | None] = {}
         self._digests: dict[str, str] = {}
@@ -78,6 +79,11 @@ class Disk:
         if old is None or numbers is None:
             return old is None and numbers is None
         return numbers == tuple(old[:4]) and max(numbers[1], numbers[3]) < at - GRAIN_NS
+
+    def moved(self, key: str, old: FileState) -> FileState:
+        """The state of a file whose content is that of `old`, with its numbers as they were when it was asked for."""
+        numbers = self.numbers(key)
+        return None if numbers is None or old is None else [*numbers, old[4]]
 
     def assume(self, states: Mapping[str, FileState]) -> None:
         """Take states as those of now, of files that were not asked for yet."""

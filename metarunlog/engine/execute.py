@@ -131,7 +131,7 @@ class Executor:
         for path, copy in seen.backups.items():
             maker = owners.maker(self.judge.graph.place.key(path))
             if maker not in (None, spec.name) and owners.loser(spec.name, maker) == spec.name:
-                os.replace(copy, path)
+                shutil.move(copy, path)
 
     def _pool(self) -> Workers:
         with self._lock:

@@ -53,15 +53,16 @@ class Owners:
         maker = self._makers.get(key)
         if maker is not None:
             return self.may_see(name, maker)
-        if self._folders is None:
-            self._folders = self._find_folders()
-        return any(self.may_see(name, other) for other in self._folders.get(key, ()))
+        folders = self._folders
+        if folders is None:
+            folders = self._folders = self._find_folders()
+        return any(self.may_see(name, other) for other in folders.get(key, ()))
 
     def readers_too_early(self, name: str, made: Iterable[str]) -> dict[str, str]:
         """Tasks that read, or looked for, a file that `name` has made and do not come after it: task -> key."""
         found: dict[str, str] = {}
         for key in made:
-            for reader in self._readers.get(key, ()):
+            for reader in tuple(self._readers.get(key, ())):  # other threads add to it
                 trace = self._journal.get(self._graph.specs[reader].short)
                 if reader != name and trace and key in trace["read"] and not self.may_see(reader, name):
                     found.setdefault(reader, key)
@@ -90,7 +91,7 @@ class Owners:
 
     def _find_folders(self) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}
-        for name, keys in self._made.items():
+        for name, keys in list(self._made.items()):
             for key in keys:
                 for folder in _parents(key):
                     found.setdefault(folder, set()).add(name)

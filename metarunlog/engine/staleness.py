@@ -118,13 +118,13 @@ class Judge:
             trace = self.journal.get(self.graph.specs[name].short)
             if trace is None or self.verdict(name).state not in ("up-to-date", "failed", "waiting"):
                 continue
-            parts = [trace[part] for part in ("in", "read", "out")]
+            parts = {part: trace[part] for part in ("in", "read", "out")}
             at = trace["at"]
-            if all(self.disk.exactly(key, state, at) for part in parts for key, state in part.items()):
+            if all(self.disk.exactly(key, state, at) for part in parts.values() for key, state in part.items()):
                 continue
-            now = now_ns()
-            fresh = {part: {k: self.disk.state(k) for k in trace[part]} for part in ("in", "read", "out")}
-            yield name, {**trace, **fresh, "at": now}
+            # the contents were found to be the same: hashed now, they might be others, that nobody has dealt with
+            fresh = {part: {k: self.disk.moved(k, s) for k, s in states.items()} for part, states in parts.items()}
+            yield name, {**trace, **fresh, "at": self.disk.since}
 
     def as_it_is(self, name: str) -> Trace | None:
         """The trace of a task whose files are taken as they are; None where it has none, or a target is missing."""
