@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -295,3 +296,31 @@ def test_params_named_as_columns_of_ours_are_not_mixed_up(make_project: Make) ->
         "001,solid,7,x,not run",
     ]
     assert 'named "code"' in project.mrl("run", code=3).err
+
+
+def test_folders_in_the_place_of_targets_are_moved_away(logged: ProjectDir) -> None:
+    logged.analyze()
+    for name in ("index.html", "parsed/001.pkl", "sections/results.json"):
+        path = logged.root / "exp/0001/analysis" / name
+        path.unlink()
+        path.mkdir()
+        (path / "mine.txt").write_text(name)
+    done = logged.mrl("analyze", "--json")
+    assert done.json["failed"] == [] and done.err.count("was a folder") == 3
+    assert logged.analyze() == []
+    kept = sorted(p.read_text() for p in (logged.root / "exp/0001/.mrl.d/replaced").rglob("mine.txt"))
+    assert kept == ["index.html", "parsed/001.pkl", "sections/results.json"]
+
+
+def test_what_could_not_be_written_is_tried_again(logged: ProjectDir) -> None:
+    """What stood in the way is no input of any task."""
+    logged.write({"exp/0001/analysis/parsed": "a file where a folder is to be"})
+    done = logged.mrl("analyze", "--json", code=1)
+    assert {f["name"] for f in done.json["failed"]} >= {f"parse:0001/00{n}" for n in range(1, 5)}
+    assert logged.mrl("status", "--exit-code", code=1)
+    (logged.root / "exp/0001/analysis/parsed").unlink()
+    assert logged.mrl("analyze", "--json").json["failed"] == []
+    assert logged.analyze() == []
+    shutil.rmtree(logged.root / "exp/0001/analysis")
+    logged.write({"exp/0001/analysis": "not a folder"})
+    assert "is no folder" in logged.mrl("analyze", code=3).err

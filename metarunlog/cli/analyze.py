@@ -119,6 +119,8 @@ def _watch(args: argparse.Namespace) -> int:
 
 def _analyze(args: argparse.Namespace, experiment: Experiment, functions: Functions, *, again: bool = False) -> Result:
     outdir = _outdir(args.outdir, experiment) if args.outdir else experiment.analysis_dir
+    if outdir.exists() and not outdir.is_dir():
+        raise InputError(f"{common.shown(outdir)} is no folder, and the report goes there; move it away")
     only = common.selected(experiment, args.only, args.where)
     make = partial(analysis, experiment, functions=functions, outdir=outdir)
     result = Result(experiment, outdir / experiment.config.analysis_outfn)
@@ -183,7 +185,7 @@ def _work(args: argparse.Namespace, result: Result, make: Any, only: list[str] |
                 judge.assume_unchanged(outcome.ran)
                 judge.retry_failed = False  # they have been
                 # what one made may be what another reads, unknown before
-                names = [] if left_out else slice_of(judge)
+                names = [] if left_out else [name for name in slice_of(judge) if name not in result.failed]
         finally:
             executor.close()
         told.sum_up()

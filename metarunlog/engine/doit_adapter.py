@@ -93,8 +93,13 @@ class Action(BaseAction):  # type: ignore[misc]
             done = self._executor.run(self._spec)
         except MrlError as e:
             return TaskFailed(str(e))
+        except OSError as e:
+            return TaskFailed(f"{e.filename or 'the system'}: {e.strerror or e}")
         except Exception as e:
-            return TaskError("a fault of metarunlog's own; please report it", e)
+            if os.environ.get("MRL_DEBUG"):
+                return TaskError("a fault of metarunlog's own", e)
+            what = f"{type(e).__name__}: {' '.join(str(e).split())}"
+            return TaskFailed(f"a fault of metarunlog's own: {what}; please report it (MRL_DEBUG=1 shows where)")
         self.values = {} if done is None else {TRACE: done.trace, ALSO: dict(done.also)}
         if self._tells and done is not None:
             # no failure for doit, which would then build nothing that comes after it; its card is in the report

@@ -59,6 +59,7 @@ class Executor:
             spec.action()
             return None
         place = self.judge.graph.place
+        self._make_way(spec)
         at = now_ns()
         disk = Disk(place)  # a view of its own: taken before the action, and never a newer one
         inputs = {key: disk.state(key) for key in spec.inputs}
@@ -124,6 +125,17 @@ class Executor:
             with contextlib.suppress(OSError):  # another call may be using it
                 os.rmdir(os.path.dirname(aside))
         return result, seen
+
+    def _make_way(self, spec: Spec) -> None:
+        """Folders that somebody made where targets go are moved to the memory, as anything that is replaced."""
+        for key in {*spec.targets, *self._made_before(spec)}:
+            path = Path(self.judge.graph.place.path(key))
+            if path.is_dir() and not path.is_symlink():
+                files.put_aside(path, self.judge.graph.memory / files.REPLACED)
+                if self.tell:
+                    shown = self.judge.graph.place.shown
+                    there = shown(self.judge.graph.place.key(str(self.judge.graph.memory / files.REPLACED)))
+                    self.tell(f"{shown(key)} was a folder; it is in {there} now")
 
     def _put_back(self, spec: Spec, seen: Seen) -> None:
         """Undo what the function did to files that stay another task's."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from doit.control import TaskControl
 from doit.dependency import Dependency, JSONCodec
+from doit.exceptions import UnmetDependency
 from doit.runner import MThreadRunner, Runner
 
 from metarunlog import files
@@ -81,7 +82,11 @@ class _Reporter:
             self._fail(name, other.get("error", ""))
 
     def add_failure(self, task: Any, fail: Any) -> None:
-        self._fail(task.name, fail.get_msg().strip())
+        if isinstance(fail, UnmetDependency):
+            first, *more = fail.message.split()  # names of tasks
+            self._fail(task.name, f"not done, as {first}{f' and {len(more)} more' if more else ''} failed")
+        else:
+            self._fail(task.name, fail.get_msg().strip())
 
     def skip_uptodate(self, task: Any) -> None:
         self._on_event("skipped", task.name, None)

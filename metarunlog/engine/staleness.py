@@ -208,12 +208,13 @@ class Judge:
             if maker is None or self.graph.specs[maker].short != clash[1]:
                 yield Reason("input_changed", clash[0], new=f"{clash[1]} does not make it any more", is_path=True)
         for key in spec.targets:
-            if key not in trace["out"]:
+            if trace["out"].get(key) is None:  # never made, or could not be: a full disk, no permission
                 yield Reason("target_missing", key, is_path=True)
         for key, state in trace["out"].items():
+            if state is None:
+                continue
             if disk.numbers(key) is None:
-                if state is not None:
-                    yield Reason("target_missing", key, old=_shown(state), is_path=True)
+                yield Reason("target_missing", key, old=_shown(state), is_path=True)
             elif not disk.same(key, state, at):
                 yield Reason("target_edited", key, _shown(state), _shown(disk.state(key)), is_path=True)
 
