@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support import ProjectDir, new_project
 
 from metarunlog import hooks
+from metarunlog.tasks.function import Functions
 
 KNOWN = {
     "expDir": "/e",
@@ -329,3 +333,23 @@ def test_what_a_function_reads_is_an_input(logged: ProjectDir) -> None:
         logged.write(change)
         assert "overview:0001/reads" in logged.analyze(), change
         assert logged.analyze() == []
+
+
+def test_threads_that_ask_for_the_code_at_once_get_the_same(tmp_path: Path) -> None:
+    """The analysis of code keeps what it finds on the way, which another thread must not take for the end of it."""
+    text = "import glob, json, os\nfrom pathlib import Path\n\nLABELS = json.dumps(os.sep)\nSCALE = 2\n\n\n"
+    names = ["best", "gallery", "fixed", "curve"]
+    for name in names:
+        text += f"def {name}(x):\n    return SCALE * helper(x), glob.glob('*'), Path('.')\n\n\n"
+    (tmp_path / "mrl_analyze.py").write_text(text + "def helper(x):\n    return LABELS, x\n")
+    expected = {name: Functions(tmp_path).digests(name, frozenset()) for name in names}
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for _ in range(60):
+            functions = Functions(tmp_path)
+            with ThreadPoolExecutor(len(names)) as pool:
+                found = dict(zip(names, pool.map(lambda n: functions.digests(n, frozenset()), names), strict=True))
+            assert found == expected
+    finally:
+        sys.setswitchinterval(interval)

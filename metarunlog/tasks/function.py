@@ -28,11 +28,15 @@ _THREAD = "left a thread running"
 
 
 class Functions:
-    """The analysis functions of a project: which are the user's, and the digests of their code. Imports none of it."""
+    """The analysis functions of a project: which are the user's, and the digests of their code. Imports none of it.
+
+    Threads may ask at once; the analysis of the code, which is not made for that, is done by one at a time.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._file = root / files.ANALYZE
+        self._lock = threading.Lock()
         self._code = CodeBase(root)
         self._digests: dict[tuple[str, frozenset[str]], Mapping[str, str]] = {}
         self._others: dict[str, str] = {}
@@ -53,21 +57,24 @@ class Functions:
         to import: those that the function does not reach count whole."""
         if not self._file.exists():
             return {}
-        if (name, modules) not in self._digests:
-            own = [Path(module) for module in modules if module.startswith(f"{self._root}/")]
-            found = dict(self._code.digest(self._file, name, sorted(own)))
-            found |= {module: self._outside(module) for module in modules if not module.startswith(f"{self._root}/")}
-            self._digests[name, modules] = found
-        return self._digests[name, modules]
+        with self._lock:
+            if (name, modules) not in self._digests:
+                own = [Path(module) for module in modules if module.startswith(f"{self._root}/")]
+                found = dict(self._code.digest(self._file, name, sorted(own)))
+                found |= {module: self._outside(module) for module in modules if Path(module) not in own}
+                self._digests[name, modules] = found
+            return self._digests[name, modules]
 
     def line(self, part: str) -> int | None:
-        return self._code.line(part)
+        with self._lock:
+            return self._code.line(part)
 
     def content(self, module: str) -> str | None:
         """sha256 of the text of a module that the digests are of."""
-        if not module.startswith(f"{self._root}/"):
-            return self._outside(module)
-        return self._code.bytes_digest(Path(module)) if os.path.isfile(module) else ""
+        with self._lock:
+            if not module.startswith(f"{self._root}/"):
+                return self._outside(module)
+            return self._code.bytes_digest(Path(module)) if os.path.isfile(module) else ""
 
     def _outside(self, module: str) -> str:
         """A module that is neither the project's nor a library's counts by its bytes."""
