@@ -347,9 +347,9 @@ def test_threads_that_ask_for_the_code_at_once_get_the_same(tmp_path: Path) -> N
     sys.setswitchinterval(1e-5)
     try:
         for _ in range(60):
-            functions = Functions(tmp_path)
+            digests = Functions(tmp_path).digests
             with ThreadPoolExecutor(len(names)) as pool:
-                found = dict(zip(names, pool.map(lambda n: functions.digests(n, frozenset()), names), strict=True))
+                found = dict(zip(names, pool.map(digests, names, [frozenset()] * len(names)), strict=True))
             assert found == expected
     finally:
         sys.setswitchinterval(interval)
