@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
+import signal
 import sys
 from collections.abc import Collection
 from typing import Any
@@ -88,6 +90,7 @@ class Action(BaseAction):  # type: ignore[misc]
 
     def execute(self, out: Any = None, err: Any = None) -> TaskFailed | TaskError | None:
         if os.getpid() != self._process:  # one of doit's own processes: others have done tasks since it was forked
+            _end_with_parent()
             self._judge.refresh()
         try:
             done = self._executor.run(self._spec)
@@ -182,6 +185,15 @@ def make_tasks(specs: Collection[Spec], judge: Judge, executor: Executor, *, gro
             )
         )
     return tasks
+
+
+def _end_with_parent() -> None:
+    """Doit's own processes wait for ever for a parent that was killed; on Linux the system can tell them."""
+    if sys.platform == "linux":
+        import ctypes
+
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _read(spec: Spec, judge: Judge) -> list[str]:
