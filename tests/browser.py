@@ -53,7 +53,7 @@ class Page:
     def js(self, script: str, *args: Any) -> Any:
         return self.driver.execute_script(script, *args)
 
-    def wait(self, script: str, seconds: float = 10) -> Any:
+    def wait(self, script: str, seconds: float = 30) -> Any:
         """Until the script returns something true."""
         end = time.monotonic() + seconds
         while not (found := self.js(script)):

@@ -193,10 +193,10 @@ def test_anything_else_is_an_error(text: str) -> None:
     ],
 )
 def test_what_would_grow_fails_at_once(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ExpressionError):
         evaluate(text)
-    assert time.perf_counter() - start < 2  # some 0.3 s, on a machine that does something else too
+    assert time.process_time() - start < 2  # some 0.3 s, on a machine that does something else too
 
 
 def test_what_would_grow_takes_little_memory() -> None:
@@ -223,9 +223,9 @@ def test_a_deep_caller_gets_an_expression_error_too() -> None:
 
 def test_a_large_literal_is_fine() -> None:
     rows = [{"opt": "sgd", "lr": i / 7, "seed": i} for i in range(5000)]
-    start = time.perf_counter()
+    start = time.process_time()
     assert evaluate(repr(rows)) == rows
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 _ATOMS = st.sampled_from(["1", "0.5", "x", "y", "[1, 2]", "'ab'", "None", "range(3)", "{'a': 1}", "10**8", "[0] * 9"])
@@ -308,9 +308,9 @@ def test_a_condition_is_quick_over_many_rows() -> None:
     wanted = Condition("lr * 10 < wd and opt == 'sgd' or lr > 9990")
     assert wanted.names == {"lr", "wd", "opt"}
     rows = [{"lr": i, "wd": 200, "opt": "sgd"} for i in range(10_000)]
-    start = time.perf_counter()
+    start = time.process_time()
     assert sum(map(wanted.holds, rows)) == 20 + 9
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_a_condition_is_as_new_after_an_error() -> None:

@@ -139,8 +139,7 @@ CASES = [
     Case(
         "import_by_a_computed_name",
         "name = open(DATA + '/which.txt').read()\nreturn str(getattr(importlib.import_module(name), 'X')), 'text'",
-        put("plugin_a.py", "X = 2  # a comment\n"),
-        put("plugin_a.py", "X = 1  # a comment\n"),
+        put("plugin_a.py", "X = 2\n"),
     ),
     Case(
         "plugins_in_a_folder",
@@ -169,7 +168,7 @@ CASES = [
 
 
 #: Functions that import or execute what is not known before: every module of the project counts for them.
-WIDE = {"import_by_a_computed_name", "plugins_in_a_folder", "exec_of_a_file"}
+WIDE = {"import_by_a_computed_name", "plugins_in_a_folder", "exec_of_a_file", "run_path"}
 
 
 @pytest.fixture(scope="module")
@@ -256,6 +255,19 @@ def test_each_change_makes_stale_what_reads_it(traced: ProjectDir) -> None:
             expected |= found & WIDE
     traced.analyze(code=1)  # a file that was gzip is none now
     assert stale(traced) == set()
+
+
+def test_a_module_that_was_only_seen_to_be_imported_counts_by_its_code(logged: ProjectDir) -> None:
+    body = "name = open('which.txt').read()\n    return str(importlib.import_module(name).X), 'text'\n"
+    logged.write({"mrl_analyze.py": f"import importlib\n\n\ndef plugin(expDir):\n    {body}", "which.txt": "one"})
+    logged.write({"one.py": "X = 1\n", "two.py": "X = 2\n"})
+    logged.configure(analysis_overview={"plugin": []}, analysis_subexp={})
+    logged.analyze()
+    logged.write({"one.py": "X = 1  # a comment\n"})
+    assert logged.analyze() == []
+    for change in ({"one.py": "X = 3\n"}, {"which.txt": "two"}, {"two.py": "X = 4\n"}):
+        logged.write(change)
+        assert logged.analyze() == ["overview:0001/plugin", "report:0001"], change
 
 
 def test_a_section_that_lists_sub_experiments_depends_on_the_grid(project: ProjectDir) -> None:
