@@ -139,3 +139,24 @@ def test_a_killed_zygote_is_started_anew(logged: ProjectDir) -> None:
     write(logged, {"kills": body + "return 'survived', 'text'"})
     assert logged.mrl("analyze", "--json", "-j", "1").json["failed"] == []
     assert "survived" in logged.read("exp/0001/analysis/index.html")
+
+
+def test_what_made_itself_independent_ends_with_the_analysis(logged: ProjectDir) -> None:
+    quiet = "stdin=-3, stdout=-3, stderr=-3"
+    write(
+        logged, {"starts": f"import subprocess\nsubprocess.Popen(['sleep', '98765'], start_new_session=True, {quiet})"}
+    )
+    logged.analyze()
+    wait_until_gone(logged.root)
+
+
+@pytest.mark.parametrize("moment", [0.7, 2.0])
+def test_doits_own_processes_end_with_it(logged: ProjectDir, moment: float) -> None:
+    write(logged, {"slow": "import time\ntime.sleep(60)"})
+    running = subprocess.Popen(
+        [str(BIN / "doit"), "-n", "2"], cwd=logged.root, env=logged.env, stdout=subprocess.DEVNULL
+    )
+    time.sleep(moment)
+    running.kill()
+    running.wait()
+    wait_until_gone(logged.root)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import ProjectDir, new_project
+from support import ProjectDir, new_project, tree
 
 ANALYZE = """\
 import helpers
@@ -242,3 +242,88 @@ def test_log_appended_while_being_parsed_is_seen_the_next_time(make_project: Cal
     project.log("001")
     assert project.analyze() == ["overview:0001/grow", "parse:0001/001", "report:0001"]
     assert "parse:0001/001" in project.analyze()
+
+
+SHARED = """\
+import os
+
+
+def wr(outdir):
+    open(outdir + "/shared.txt", "w").write("W")
+    return "wr", "text"
+
+
+def soft(outdir):
+    try:
+        return open(outdir + "/shared.txt").read(), "text"
+    except OSError:
+        return "none", "text"
+
+
+def hard(outdir):
+    return open(outdir + "/shared.txt").read(), "text"
+
+
+def wr2(outdir):
+    open(outdir + "/shared.txt", "w").write("2")
+    return "wr2", "text"
+"""
+
+#: Lists of overview functions, one after the other: each must end as a build from nothing does.
+ORDERS = {
+    "a writer appears before one that looked in vain": [["soft"], ["wr", "soft"]],
+    "a writer appears before one that failed": [["hard"], ["wr", "hard"]],
+    "a writer appears after one that looked in vain": [["soft"], ["soft", "wr"]],
+    "reordered": [["wr", "soft"], ["soft", "wr"], ["wr", "soft"]],
+    "reordered, nothing shared": [["wr", "results"], ["results", "wr"]],
+    "two writers, reordered": [["wr", "wr2"], ["wr2", "wr"], ["wr", "wr2"]],
+    "a second writer at the end": [["hard", "wr", "soft"], ["hard", "wr", "soft", "wr2"], ["wr", "hard"]],
+    "the writer goes": [["wr", "hard"], ["hard"], ["soft", "wr", "hard"]],
+    "the first of two writers goes": [["wr", "wr2", "hard"], ["wr2", "hard"], ["wr2", "wr", "hard"]],
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_functions_that_share_a_file_end_as_built_from_nothing(
+    template_project: ProjectDir, tmp_path: Path, name: str
+) -> None:
+    shutil.copytree(template_project.root, tmp_path / "project", symlinks=True)
+    project = ProjectDir(tmp_path / "project", template_project.env)
+    project.write({"mrl_analyze.py": SHARED})
+    for functions in ORDERS[name]:
+        project.configure(analysis_subexp={}, analysis_overview={function: [] for function in functions})
+        announced = stale(project)
+        done = project.mrl("analyze", "--json", "-j", "1", code=None)
+        assert set(done.json["ran"]) <= announced
+        fresh = ProjectDir(tmp_path / "fresh", template_project.env)
+        shutil.rmtree(fresh.root, ignore_errors=True)
+        shutil.copytree(project.root, fresh.root, symlinks=True)
+        for derived in ("analysis", ".mrl.d"):
+            shutil.rmtree(fresh.root / EXP / derived)
+        again = fresh.mrl("analyze", "--json", "-j", "1", code=None)
+        assert (done.code, done.json["failed"]) == (again.code, again.json["failed"]), functions
+        assert tree(project.root / EXP / "analysis") == tree(fresh.root / EXP / "analysis"), functions
+        for built_project in (project, fresh):
+            assert built_project.mrl("analyze", "--json", code=None).json["ran"] == [], functions
+
+
+def test_a_partial_run_leaves_no_failure_behind(template_project: ProjectDir, tmp_path: Path) -> None:
+    """An overview that failed for want of what a left out section makes is called again in the full run."""
+    shutil.copytree(template_project.root, tmp_path / "project", symlinks=True)
+    project = ProjectDir(tmp_path / "project", template_project.env)
+    project.write(
+        {
+            "mrl_analyze.py": """\
+                def sec(subExpId, outdir):
+                    open(f"{outdir}/{subExpId}.txt", "w").write(subExpId)
+
+
+                def ov(subExpIds, outdir):
+                    return " ".join(open(f"{outdir}/{i}.txt").read() for i in subExpIds), "text"
+                """
+        }
+    )
+    project.configure(analysis_subexp={"sec": []}, analysis_overview={"ov": []})
+    project.mrl("analyze", "--only", "1", code=1)
+    assert project.mrl("analyze", "--json").json["failed"] == []
+    assert "001 002" in project.read(f"{EXP}/analysis/index.html")

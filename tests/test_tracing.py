@@ -152,6 +152,11 @@ CASES = [
         put("../lib/outside_module.py", "X = 2"),
     ),
     Case("file_outside_the_project", "return open('../outside.txt').read(), 'text'", put("../outside.txt")),
+    Case(
+        "missing_outside_the_project",
+        "try:\n    return open('../missing.txt').read(), 'text'\nexcept OSError:\n    return 'none', 'text'",
+        put("../missing.txt"),
+    ),
     Case("temporary", "with tempfile.NamedTemporaryFile('w+') as f:\n    f.write('x')\n    open(f.name).read()"),
     Case("time_zone", "import zoneinfo\nreturn str(zoneinfo.ZoneInfo('Europe/Berlin')), 'text'"),
     Case("fonts", "import matplotlib.pyplot as plt\nplt.plot([1])\nreturn plt.gcf(), 'plot'"),

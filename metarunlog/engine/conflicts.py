@@ -19,6 +19,7 @@ class Clash(NamedTuple):
     why: str
     key: str
     maker: str  # short name
+    writes: bool  # both write it; else one reads what the other makes
 
 
 class Conflicts:
@@ -37,7 +38,8 @@ class Conflicts:
             for key, other in self._makers(read):
                 if not self._owners.may_see(name, other):
                     self.own = self.own or self._too_early(key, name, other)
-        for reader, key in self._owners.readers_too_early(name, out).items():
+        lost = {key for key, other in self._makers(out) if self._owners.loser(name, other) == name}
+        for reader, key in self._owners.readers_too_early(name, set(out) - lost).items():
             self.others.setdefault(reader, self._too_early(key, reader, name))
 
     def _makers(self, keys: Collection[str]) -> Iterator[tuple[str, str]]:
@@ -51,16 +53,16 @@ class Conflicts:
         first, second = map(self._short, self._owners.in_order(self._name, other))
         why = f"{self._shown(key)} is written by {first} and by {second}; give one of them another name"
         if self._owners.loser(self._name, other) == self._name:
-            self.own = self.own or Clash(why, key, self._short(other))
+            self.own = self.own or Clash(why, key, self._short(other), True)
         elif self._judge.journal.get(self._short(other)) is not None:
-            self.others.setdefault(other, Clash(why, key, self._short(self._name)))
+            self.others.setdefault(other, Clash(why, key, self._short(self._name), True))
 
     def _too_early(self, key: str, reader: str, maker: str) -> Clash:
         made = f"{self._short(reader)} reads {self._shown(key)}, which {self._short(maker)} makes"
         if self._owners.may_see(maker, reader):
-            return Clash(f"{made} later; change their order", key, self._short(maker))
+            return Clash(f"{made} later; change their order", key, self._short(maker), False)
         why = f"{made}; sections are made in any order, so read it in an overview function"
-        return Clash(why, key, self._short(maker))
+        return Clash(why, key, self._short(maker), False)
 
     def _short(self, name: str) -> str:
         return self._judge.graph.specs[name].short

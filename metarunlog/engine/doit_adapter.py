@@ -15,6 +15,7 @@ from doit.dependency import UptodateCalculator
 from doit.exceptions import TaskError, TaskFailed
 from doit.task import Task
 
+from metarunlog import files
 from metarunlog.engine.execute import Executor
 from metarunlog.engine.explain import describe
 from metarunlog.engine.spec import Job, Spec, Verdict
@@ -90,7 +91,6 @@ class Action(BaseAction):  # type: ignore[misc]
 
     def execute(self, out: Any = None, err: Any = None) -> TaskFailed | TaskError | None:
         if os.getpid() != self._process:  # one of doit's own processes: others have done tasks since it was forked
-            _end_with_parent()
             self._judge.refresh()
         try:
             done = self._executor.run(self._spec)
@@ -187,8 +187,8 @@ def make_tasks(specs: Collection[Spec], judge: Judge, executor: Executor, *, gro
     return tasks
 
 
-def _end_with_parent() -> None:
-    """Doit's own processes wait for ever for a parent that was killed; on Linux the system can tell them."""
+def end_with_parent() -> None:
+    """For doit's own processes, which wait for ever for a parent that was killed: on Linux the system can tell them."""
     if sys.platform == "linux":
         import ctypes
 
@@ -202,7 +202,8 @@ def _read(spec: Spec, judge: Judge) -> list[str]:
         return []
     trace = judge.journal.get(spec.short)
     keys = dict.fromkeys((*spec.inputs, *(trace["read"] if trace else ())))
-    return [key for key in keys if judge.owners.maker(key) is None]
+    own = (files.META, files.RUN_LOG)  # beginnings of the names of what no task makes
+    return [key for key in keys if judge.owners.maker(key) is None and not os.path.basename(key).startswith(own)]
 
 
 def _made(spec: Spec, judge: Judge) -> list[str]:

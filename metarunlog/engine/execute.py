@@ -97,7 +97,7 @@ class Executor:
             "versions": dict(spec.versions),
             **({"wrote": sorted(wrote - out)} if wrote - out else {}),
             **({"hidden": seen.hidden} if seen.hidden else {}),
-            **({"clash": [clash.key, clash.maker]} if clash else {}),
+            **({"clash": list(clash[1:])} if clash else {}),
         }
         return Done(trace, also)
 
@@ -190,7 +190,7 @@ class Executor:
             **trace,
             "state": "failed",
             "error": clash.why,
-            "clash": [clash.key, clash.maker],
+            "clash": list(clash[1:]),
             "read": self._visible(spec, {key: state for key, state in trace["read"].items() if key != clash.key}),
             "out": {key: now.state(key) for key in sorted(out)},
         }

@@ -58,11 +58,15 @@ class Owners:
             folders = self._folders = self._find_folders()
         return any(self.may_see(name, other) for other in folders.get(key, ()))
 
+    def readers(self, key: str) -> tuple[str, ...]:
+        """Tasks that read, or looked for, a file in the derived folder, now or before."""
+        return tuple(self._readers.get(key, ()))  # a copy, as other threads add to it
+
     def readers_too_early(self, name: str, made: Iterable[str]) -> dict[str, str]:
         """Tasks that read, or looked for, a file that `name` has made and do not come after it: task -> key."""
         found: dict[str, str] = {}
         for key in made:
-            for reader in tuple(self._readers.get(key, ())):  # other threads add to it
+            for reader in self.readers(key):
                 trace = self._journal.get(self._graph.specs[reader].short)
                 if reader != name and trace and key in trace["read"] and not self.may_see(reader, name):
                     found.setdefault(reader, key)

@@ -44,7 +44,7 @@ def what_counts(recorder: Recorder, scope: Scope, since_ns: int) -> Seen:
         listings={
             question: found(question, names, scope, written)
             for question, names in sorted(recorder.listings.items())
-            if counts(question.folder + "/", None)
+            if counts.listing(question.folder + "/")
         },
         imports={p: s for p, s in sorted(recorder.imports.items()) if counts.is_users(p)},
         hidden=sorted(recorder.hidden),
@@ -72,11 +72,16 @@ class _Counts:
             return False
         if files.is_temporary(os.path.basename(path)) or not self.is_users(path):
             return False
-        if path.startswith(scope.root + "/"):
+        if path.startswith((scope.root + "/", scope.derived + "/")):
             return not path.startswith(scope.root + "/.git/")
         if path.startswith(self._temporary):
-            return state is not None and max(state[1], state[3]) < self._since
+            return state is None or max(state[1], state[3]) < self._since
         return True
+
+    def listing(self, folder: str) -> bool:
+        """Folders for temporary files change all the time, and are listed where they are deleted."""
+        inside = folder.startswith((self._scope.root + "/", self._scope.derived + "/"))
+        return self(folder, None) and (inside or not folder.startswith(self._temporary))
 
     def is_users(self, path: str) -> bool:
         """Neither a library's nor the system's."""

@@ -32,6 +32,7 @@ class Judge:
         self._trust = not verify
         self.retry_failed = retry_failed
         self._derived = graph.place.key(str(graph.derived))
+        self._declared = {key for spec in graph.specs.values() for key in spec.targets}
         self._names = {spec.short: name for name, spec in graph.specs.items()}
         self._begin()
         journal.watch(self._settle)
@@ -90,17 +91,20 @@ class Judge:
         if self.graph.specs[name].decided is None and self.graph.specs[name].waiting is None:
             self.owners.settle(name, trace)
         todo = [name]
+        for key in trace["out"] if trace is not None else ():
+            todo += self.owners.readers(key)  # who has looked for it in vain, too
         while todo:
             done = todo.pop()
             self._verdicts.pop(done, None)
             todo.extend(self._askers.pop(done, ()))
 
     def upstream(self, name: str) -> set[str]:
-        """The tasks that made what `name` reads; of one that lists what others make, all that may make such things."""
+        """The tasks that made what `name` reads; of one that lists what others make, or looked for it in vain, all that
+        may make such things."""
         spec = self.graph.specs[name]
         trace = self.journal.get(spec.short)
         makers = {self.owners.maker(key) for key in (*spec.inputs, *(trace["read"] if trace else ()))}
-        if trace and any(self._sees_derived(Listing.parse(text)) for text in trace["ls"]):
+        if trace and self._awaits_others(trace):
             makers |= {other for other, theirs in self.graph.specs.items() if theirs.isolated and not theirs.waiting}
         return {maker for maker in makers if maker not in (None, name) and self.owners.may_see(name, maker)}
 
@@ -196,17 +200,18 @@ class Judge:
             elif not disk.same(key, state, at):
                 yield self._changed(key, state)
         for key, state in trace["read"].items():
-            if not disk.same(key, state, at):
+            maker = self.owners.maker(key)
+            if maker not in (None, spec.name) and not self.owners.may_see(spec.name, maker):
+                yield Reason("input_changed", key, new=f"{maker} makes it, and comes later", is_path=True)
+            elif not disk.same(key, state, at):
                 yield self._changed(key, state)
         for text, digest in trace["ls"].items():
             question = Listing.parse(text)
             seen = self._listed.get((spec.name, text))
             if (seen or self.listing_digest(spec.name, question, trace.get("wrote", ()))) != digest:
                 yield Reason("input_changed", question.shown, new="files added or removed", is_path=True)
-        if clash := trace.get("clash"):
-            maker = self.owners.maker(clash[0])
-            if maker is None or self.graph.specs[maker].short != clash[1]:
-                yield Reason("input_changed", clash[0], new=f"{clash[1]} does not make it any more", is_path=True)
+        if (clash := trace.get("clash")) and not self._is_in_the_way(spec, *clash):
+            yield Reason("input_changed", clash[0], new=f"{clash[1]} is not in the way any more", is_path=True)
         for key in spec.targets:
             if trace["out"].get(key) is None:  # never made, or could not be: a full disk, no permission
                 yield Reason("target_missing", key, is_path=True)
@@ -224,6 +229,20 @@ class Judge:
         real = question._replace(folder=os.path.normpath(place.path(question.folder)))
         names = listing.found(real, real.names(), self.graph.scope, map(place.path, wrote))
         return listing.digest(names, lambda path: self.owners.visible(name, path))
+
+    def _is_in_the_way(self, spec: Spec, key: str, short: str, writes: bool) -> bool:
+        """Whether a task still fails because another makes a file that it writes too, or reads."""
+        maker = self.owners.maker(key)
+        if maker is None or self.graph.specs[maker].short != short:
+            return False
+        return self.owners.loser(spec.name, maker) == spec.name if writes else not self.owners.may_see(spec.name, maker)
+
+    def _awaits_others(self, trace: Trace) -> bool:
+        """Whether what any other function makes may change what this one sees."""
+        for key, state in trace["read"].items():
+            if state is None and key.startswith(self._derived + "/") and key not in self._declared:
+                return True
+        return any(self._sees_derived(Listing.parse(text)) for text in trace["ls"])
 
     def _sees_derived(self, question: Listing) -> bool:
         """Whether a listing may see what tasks make."""

@@ -48,6 +48,7 @@ class Zygote:
         self._user_pid = 0  # of that zygote
 
     def run(self) -> None:
+        _adopt_orphans()
         wake_read, wake_write = os.pipe()
         os.set_blocking(wake_read, False)
         os.set_blocking(wake_write, False)
@@ -71,7 +72,7 @@ class Zygote:
                     self._fork_worker(*fds)
         if self._for_user is not None:
             self._for_user.close()
-        for pid in self._children:
+        for pid in (*self._children, *(_orphans() - {self._user_pid})):
             _kill_group(pid)
         self._end_user_zygote()
 
@@ -244,6 +245,23 @@ def _was_ready(user_zygote: socket.socket) -> bool:
     with contextlib.suppress(OSError):
         return user_zygote.recv(1, socket.MSG_DONTWAIT) == b"r"
     return False
+
+
+def _adopt_orphans() -> None:
+    """Become, on Linux, the parent of what workers leave behind, even in a session of its own, so as to end it."""
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+
+
+def _orphans() -> set[int]:
+    """The children of this process, those that it has adopted among them."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children") as f:
+            return set(map(int, f.read().split()))
+    except (OSError, ValueError):
+        return set()
 
 
 def _kill_group(pid: int) -> None:

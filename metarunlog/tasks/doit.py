@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from doit.exceptions import InvalidDodoFile, TaskFailed
 from doit.task import Task
 
 from metarunlog import files
-from metarunlog.engine.doit_adapter import make_tasks
+from metarunlog.engine.doit_adapter import end_with_parent, make_tasks
 from metarunlog.engine.execute import Executor
 from metarunlog.engine.journal import Journal
 from metarunlog.engine.staleness import Judge
@@ -107,6 +108,7 @@ def _project(folder: Path) -> Project:
 @functools.cache
 def _tasks(root: Path) -> Mapping[str, list[Task]]:
     """All tasks by group. doit asks once for each group; the graph is built once."""
+    os.register_at_fork(after_in_child=end_with_parent)
     made: dict[str, list[Task]] = {}
     try:
         functions = Functions(root)

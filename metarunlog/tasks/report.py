@@ -56,6 +56,7 @@ def spec(
         targets=(page,),
         args={
             "config": {k: shown[k] for k in ("project", "outfn")},
+            "overview": [overview.name.rpartition("/")[2] for overview in overviews],
             **{f"sub-experiment {sub['id']}": _counted(sub) for sub in subs},
         },
         versions=names.versions("report", VERSION),
