@@ -196,7 +196,8 @@ def test_what_would_grow_fails_at_once(text: str) -> None:
     start = time.process_time()
     with pytest.raises(ExpressionError):
         evaluate(text)
-    assert time.process_time() - start < 2  # some 0.3 s, on a machine that does something else too
+    # some 0.3 s; ten times that with coverage on a busy machine; without bounds, minutes or all of the memory
+    assert time.process_time() - start < 8
 
 
 def test_what_would_grow_takes_little_memory() -> None:
@@ -225,7 +226,7 @@ def test_a_large_literal_is_fine() -> None:
     rows = [{"opt": "sgd", "lr": i / 7, "seed": i} for i in range(5000)]
     start = time.process_time()
     assert evaluate(repr(rows)) == rows
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 8
 
 
 _ATOMS = st.sampled_from(["1", "0.5", "x", "y", "[1, 2]", "'ab'", "None", "range(3)", "{'a': 1}", "10**8", "[0] * 9"])
@@ -310,7 +311,7 @@ def test_a_condition_is_quick_over_many_rows() -> None:
     rows = [{"lr": i, "wd": 200, "opt": "sgd"} for i in range(10_000)]
     start = time.process_time()
     assert sum(map(wanted.holds, rows)) == 20 + 9
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 8
 
 
 def test_a_condition_is_as_new_after_an_error() -> None:
