@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
+from metarunlog.engine.listing import names_digest
 from metarunlog.engine.spec import Place
 
 #: [size, mtime_ns, inode, ctime_ns, sha256]; None for a file that is not there. JSON as it stands.
@@ -110,11 +111,6 @@ def file_digest(path: str) -> str:
         while block := f.read(_BLOCK):
             h.update(block)
     return h.hexdigest()
-
-
-def names_digest(names: Iterable[str]) -> str:
-    """Digest of a set of file names."""
-    return hashlib.sha256("\0".join(sorted(names)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def now_ns() -> int:

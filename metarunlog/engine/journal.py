@@ -17,6 +17,7 @@ import json
 import os
 import threading
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ _MIN_COMPACT = 1 << 16
 _MAPPINGS = ("in", "read", "ls", "out", "args", "code", "versions")
 
 
-class Lines:
+class Lines(ABC):
     """A file of JSON records that is only ever appended to, each record with the `task` that it is about."""
 
     def __init__(self, path: Path) -> None:
@@ -39,13 +40,13 @@ class Lines:
         self._size = 0
         self._read()
 
+    @abstractmethod
     def _take(self, record: dict[str, Any]) -> bool:
         """Make a record part of what is known; whether anything of its task is alive."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _alive(self) -> Iterator[dict[str, Any]]:
         """Records that say all that is known."""
-        raise NotImplementedError
 
     def _append(self, record: dict[str, Any]) -> None:
         line = _line(record)

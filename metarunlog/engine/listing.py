@@ -93,12 +93,12 @@ def found(listing: Listing, names: Iterable[str] | None, scope: Scope, wrote: It
             derived.append(path)
         else:
             outside.append(name)
-    return Found(_digest(outside), tuple(sorted(derived)))
+    return Found(names_digest(outside), tuple(sorted(derived)))
 
 
 def digest(seen: Found, visible: Callable[[str], bool]) -> str:
     """Digest of what counts; of what lies in the derived folder, what tasks made that go before this one."""
-    return seen.digest if seen.digest == GONE else _digest([seen.digest, *filter(visible, seen.derived)])
+    return seen.digest if seen.digest == GONE else names_digest([seen.digest, *filter(visible, seen.derived)])
 
 
 def split_pattern(pattern: str) -> tuple[str, str]:
@@ -118,5 +118,6 @@ def _with_parents(paths: Iterable[str], folder: str) -> set[str]:
     return every
 
 
-def _digest(names: Iterable[str]) -> str:
+def names_digest(names: Iterable[str]) -> str:
+    """Digest of a set of file names."""
     return hashlib.sha256("\0".join(sorted(names)).encode("utf-8", "surrogateescape")).hexdigest()

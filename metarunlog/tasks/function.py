@@ -40,11 +40,10 @@ class Functions:
         self._code = CodeBase(root)
         self._digests: dict[tuple[str, frozenset[str]], Mapping[str, str]] = {}
         self._others: dict[str, str] = {}
-        self._broken = self._file.exists() and self._code.error(self._file) is not None
 
     def is_builtin(self, name: str, builtins: Mapping[str, Any]) -> bool:
-        """A name is looked up in the user's module first. In a broken module every name may be the user's own."""
-        if self._file.exists() and (self._code.has(self._file, name)):
+        """A name is looked up in the user's module first."""
+        if self._file.exists() and self._code.has(self._file, name):
             return False
         return name in builtins
 
