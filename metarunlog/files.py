@@ -27,6 +27,7 @@ DODO = "dodo.py"
 LAST = "last"
 ASIDE = "aside"  # folder in MEMORY: copies of files that a running function changes
 REPLACED = "replaced"  # folder in MEMORY: files of users and runs that were asked to be replaced
+ARCHIVE = "archive"  # folder in MEMORY: sub-experiments that were put away
 
 #: Audit event by which metarunlog.summary says which folders it looks at: (folder, glob pattern).
 LISTED = "metarunlog.listed"
@@ -55,6 +56,13 @@ def write_if_changed(path: Path, data: bytes) -> bool:
         pass
     write(path, data)
     return True
+
+
+def append(path: Path, lines: bytes) -> None:
+    """Add whole lines to a file of lines, in one write; the last line there may be torn."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab", buffering=0) as f:
+        f.write(b"\n" + lines)
 
 
 def claim(path: Path, data: bytes) -> bool:
@@ -102,12 +110,35 @@ def to_json(value: Any) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(errors=_ESCAPE)
 
 
+def read(path: Path) -> bytes | None:
+    """The content of a file; None where it is missing."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def read_json(path: Path) -> Any | None:
     """The content of a JSON file of ours; None where it is missing or broken."""
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(path.read_bytes())
     except (OSError, ValueError):
         return None
+
+
+def parse_json(data: bytes) -> Any:
+    """What JSON of ours says. ValueError where it is broken, also by nan and infinity, which no params have."""
+    try:
+        return json.loads(data, parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value - value != 0:
+        raise ValueError(f"{text} is no finite number")
+    return value
 
 
 def _beside(path: Path, data: bytes) -> Path:

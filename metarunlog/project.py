@@ -77,15 +77,18 @@ class Project:
 
     def experiment_sub(self, word: str) -> tuple[Experiment, str]:
         """The experiment and the id that EXP/SUB names: `3/12`, `last/012`, or the folder's path."""
+        experiment, sub = self.experiment_and_sub(word)
+        return experiment, experiment.sub(sub).id
+
+    def experiment_and_sub(self, word: str) -> tuple[Experiment, str]:
+        """The two parts of EXP/SUB; there may be no such sub-experiment in the experiment."""
         folder = (self.here / word).resolve()
-        if (folder / files.META).is_file() and (folder.parent / files.CONFIG).is_file():
-            experiment = self.experiment(str(folder.parent))
-            return experiment, experiment.sub(folder.name).id
+        if (folder.parent / files.META).is_file() and (folder.parent / files.CONFIG).is_file():
+            return self.experiment(str(folder.parent)), folder.name
         first, _, second = word.rstrip("/").rpartition("/")
         if not first:
             raise NoSuchError(f"{word} names no sub-experiment; write EXP/SUB, as in 3/12")
-        experiment = self.experiment(first)
-        return experiment, experiment.sub(second).id
+        return self.experiment(first), second
 
     def names_experiment(self, word: str) -> bool:
         """Whether `word` can only mean an experiment: a number, `last`, or the folder of one."""

@@ -270,6 +270,23 @@ class Template:
             raise TemplateError(what, file=self.name, line=line) from None
 
 
+def above_directives(data: bytes) -> bytes | None:
+    """What stands above the directives of a file, without its last line ends; None where there are none.
+
+    The 2016 version rendered the directives along, and ended every file with one line end.
+    """
+    if b"MRL:" not in data:
+        return None
+    bom, codec, text = _decode(data)
+    body, block = _split(text)
+    return bom + body.rstrip("\r\n").encode(codec) if block else None
+
+
+def text_lines(data: bytes) -> list[str]:
+    """The lines of a file of any encoding, with their ends."""
+    return _lines(_decode(data)[2])
+
+
 def _delimiters(one: Directive, name: str) -> tuple[str, str]:
     match one.value:
         case [str(start), str(end)] if re.search(r"[^\w\s]", start) and re.fullmatch(r"[^\w\s'\"]+", end):

@@ -45,7 +45,8 @@ class Batches(RuleBasedStateMachine):
         a, b = self.grid
         (self.dir / "c.txt").write_text(f"{self.text}# MRL:grid['a'] = {a}\n# MRL:grid['b'] = {b}\n")
         plan = batch.plan(self.experiment)
-        plan.apply([row for row in plan.rows if row.verdict != "unchanged"])
+        plan.apply([row for row in plan.rows if not row.is_done])
+        plan.settle()
         return plan
 
     @rule(a=VALUES, b=VALUES)

@@ -106,7 +106,7 @@ def check_the_rest(project: ProjectDir, built: dict[str, bytes]) -> set[str]:
     assert tree(project.root / EXP / "analysis") == built
     assert project.analyze() == []
     memory = set(os.listdir(project.root / EXP / ".mrl.d"))
-    assert memory <= {"traces.jsonl", "lock"}, "nothing is left lying about"
+    assert memory <= {"batch.json", "traces.jsonl", "lock"}, "nothing is left lying about"
     return finished
 
 
@@ -114,11 +114,16 @@ def test_at_random_moments(fresh: ProjectDir, built: dict[str, bytes], tmp_path:
     rounds = 100 if LONG else 5
     moments = random.Random(None if LONG else 3)
     counts = []
+    argv = ["analyze", "-j", "2"]
+    start = time.monotonic()
+    copy_of(fresh, tmp_path / "undisturbed").mrl(*argv)
+    whole = time.monotonic() - start  # as long as it takes on this machine now
     for n in range(rounds):
         project = copy_of(fresh, tmp_path / str(n))
-        argv = [str(BIN / "mrl"), "analyze", "-j", "2"]
-        running = subprocess.Popen(argv, cwd=project.root, env=project.env, stderr=subprocess.DEVNULL)
-        time.sleep(moments.uniform(0.05, 1.6))
+        running = subprocess.Popen(
+            [str(BIN / "mrl"), *argv], cwd=project.root, env=project.env, stderr=subprocess.DEVNULL
+        )
+        time.sleep(moments.uniform(0.05, whole))
         running.kill()
         running.wait()
         counts.append(len(check_the_rest(project, built)))

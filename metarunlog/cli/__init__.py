@@ -30,6 +30,8 @@ COMMANDS = {
     "ls": ("ls", "list experiments, newest first"),
     "info": ("info", "show one experiment"),
     "last": ("last", "print the folder of the newest experiment"),
+    "prune": ("prune", "archive the sub-experiments whose params left the grid"),
+    "restore": ("restore", "bring an archived sub-experiment back"),
     "clean": ("clean", "delete what analysis derived"),
     "doit": ("doit", "doit on the same tasks, without a dodo.py"),
 }

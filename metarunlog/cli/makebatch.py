@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from contextlib import nullcontext
 
 from metarunlog import batch, files
 from metarunlog.cli import common
 from metarunlog.cli import parser as options
 from metarunlog.engine.lock import locked
-from metarunlog.experiment import Experiment
 
 _EPILOG = """\
 The config of a sub-experiment that has started, or that was edited by hand, is kept, and the exit code is 1:
   --keep    it is wanted as it is; from now on the exit code is 0
   --force   write the new one; the old file is kept in .mrl.d/replaced/
-  -replace  archive all sub-experiments in .mrl.d/archive/ and start anew at 001"""
+  -replace  archive all sub-experiments in .mrl.d/archive/ and start anew at 001
+Params that left the grid make orphans, which are left alone; `mrl prune` archives them. A new point whose config is
+that of an orphan takes it over. Params that come back get their sub-experiment back, from the archive too."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,11 +36,10 @@ def run(args: argparse.Namespace) -> int:
     experiment = common.project().experiment(args.exp)
     with nullcontext() if args.dry_run else locked(experiment.memory, wait=True, say=common.say):
         plan = batch.plan(experiment, anew=args.replace)
-        if args.diff and not args.json:
-            _show_diff(plan)
+        diff = "".join(_diff(plan)) if args.diff else ""
         if not args.dry_run:
             _apply(args, plan)
-    return _tell(args, plan)
+    return _tell(args, plan, diff)
 
 
 def _apply(args: argparse.Namespace, plan: batch.Plan) -> None:
@@ -51,34 +52,37 @@ def _apply(args: argparse.Namespace, plan: batch.Plan) -> None:
     if overwritten:
         ids = common.ranges(overwritten, plan.experiment.sub_number)
         common.say(f"ran with the config that is now replaced: {ids}; delete their {files.RUN} to launch them again")
-    plan.apply([row for row in plan.rows if row.verdict != "unchanged"], force=args.force)
+    plan.apply([row for row in plan.rows if not row.is_done], force=args.force)
+    plan.settle()
     if args.keep:
         plan.keep(plan.of("keep"))
 
 
-def _show_diff(plan: batch.Plan) -> None:
+def _diff(plan: batch.Plan) -> Iterator[str]:
     for row in plan.rows:
         for line in plan.diff(row):
-            print(line, end="" if line.endswith("\n") else "\n\\ No newline at end of file\n")
+            yield line if line.endswith(("\n", "\r")) else f"{line}\n\\ No newline at end of file\n"
 
 
-def _tell(args: argparse.Namespace, plan: batch.Plan) -> int:
-    kept = [] if args.force or args.keep else plan.of("keep")
+def _tell(args: argparse.Namespace, plan: batch.Plan, diff: str) -> int:
     for warning in plan.sources.warnings:
         common.warn(warning)
-    rendered = [*plan.of("render"), *(plan.of("keep") if args.force else ())]
+    if plan.ledger.found != "whole" and plan.ledger.entries:
+        common.say(f"{plan.experiment.path}/{files.LEDGER} was {plan.ledger.found}; it is rebuilt from the folders")
+    words = {"adopt": "adopted", "render": "rendered", "keep": "kept"}
+    words |= {"keep": "rendered"} if args.force else {"keep": "unchanged"} if args.keep else {}
+    found: dict[str, list[batch.Row]] = {word: [] for word in ("unchanged", "new", "rendered", "adopted", "kept")}
+    for row in sorted(plan.rows, key=lambda row: plan.experiment.sub_number(row.id) or 0):
+        found[words.get(row.verdict, row.verdict)].append(row)
+    kept = found["kept"]
     if args.json:
-        common.print_json(
-            {
-                "new": [row.id for row in plan.of("new")],
-                "rendered": [row.id for row in rendered],
-                "unchanged": [row.id for row in [*plan.of("unchanged"), *(plan.of("keep") if args.keep else ())]],
-                "orphans": list(plan.orphans),
-                "adopted": [row.id for row in plan.of("adopt")],
-                "kept": [{"id": row.id, "why": row.why} for row in kept],
-            }
-        )
+        ids = {word: [row.id for row in rows] for word, rows in found.items() if word != "kept"}
+        why = [{"id": row.id, "why": row.why} for row in kept]
+        restored = [row.id for rows in found.values() for row in rows if row.archived]
+        more = {"diff": diff} if args.diff else {}
+        common.print_json({**ids, "orphans": list(plan.orphans), "kept": why, "restored": sorted(restored), **more})
         return 1 if kept else 0
+    print(diff, end="")
     for row in kept:
         common.say(f"kept {plan.experiment.path}/{row.id}: {row.why}")
     if kept:
@@ -86,24 +90,20 @@ def _tell(args: argparse.Namespace, plan: batch.Plan) -> int:
             "use --keep if they are wanted as they are, --force to overwrite them (the old files are kept aside)"
         )
     if not args.quiet:
-        unchanged = len(plan.of("unchanged")) + (len(plan.of("keep")) if args.keep else 0)
-        print(_line(plan.experiment, plan, unchanged, rendered, kept))
+        print(_line(plan, found))
     return 1 if kept else 0
 
 
-def _line(
-    experiment: Experiment, plan: batch.Plan, unchanged: int, rendered: list[batch.Row], kept: list[batch.Row]
-) -> str:
-    parts = [f"{unchanged} unchanged"] if unchanged else []
-    for rows, word in (
-        (plan.of("new"), "new"),
-        (rendered, "rendered"),
-        (plan.of("adopt"), "adopted"),
-    ):
-        if rows:
-            parts.append(f"{len(rows)} {word} ({common.ranges([r.id for r in rows], experiment.sub_number)})")
+def _line(plan: batch.Plan, found: dict[str, list[batch.Row]]) -> str:
+    def part(rows: list[batch.Row], word: str) -> str:
+        return f"{len(rows)} {word} ({common.ranges([row.id for row in rows], plan.experiment.sub_number)})"
+
+    parts = [f"{len(found['unchanged'])} unchanged"] if found["unchanged"] else []
+    parts += [part(found[word], word) for word in ("new", "rendered", "adopted") if found[word]]
+    if restored := [row for row in plan.rows if row.archived]:
+        parts.append(part(restored, "of them back from the archive"))
     if plan.orphans:
         parts.append(f"{len(plan.orphans)} orphan{'s' if len(plan.orphans) > 1 else ''}")
-    if kept:
-        parts.append(f"{len(kept)} kept ({common.ranges([r.id for r in kept], experiment.sub_number)})")
+    if found["kept"]:
+        parts.append(part(found["kept"], "kept"))
     return ", ".join(parts) or "no sub-experiments: the grid is empty"

@@ -18,7 +18,7 @@ import os
 import threading
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,12 @@ class Journal(Lines):
 
     def items(self) -> Iterator[tuple[str, Trace]]:
         yield from list(self._traces.items())
+
+    def lines(self, tasks: Sequence[str]) -> bytes:
+        """What is known of some tasks, as lines of a journal."""
+        marks = [{"task": task, "ignore": True} for task in tasks if task in self._ignored]
+        traces = [{"task": task, **self._traces[task]} for task in tasks if task in self._traces]
+        return b"".join(map(_line, [*marks, *traces]))
 
     def is_ignored(self, task: str) -> bool:
         """Set by `doit ignore`."""

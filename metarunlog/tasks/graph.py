@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from metarunlog import files
+from metarunlog.engine.journal import Journal
 from metarunlog.engine.spec import Graph, Spec
 from metarunlog.errors import TemplateError
 from metarunlog.experiment import Experiment
@@ -41,6 +42,23 @@ def everything(experiment: Experiment, functions: Functions, *, launches: bool) 
             specs[spec.name] = spec
     specs.update(analysis(experiment, functions=functions).specs)
     return _graph(experiment, names, specs)
+
+
+def made_of_subs(experiment: Experiment) -> Callable[[str], tuple[list[Path], bytes]]:
+    """What analysis made of a sub-experiment, by id: its files, and the lines of the journal that are about them."""
+    graph = analysis(experiment)
+    journal = Journal(graph.journal_path)
+    tasks: dict[str, list[str]] = {}
+    for spec in graph.specs.values():
+        if spec.name.startswith(("parse:", "section:")):
+            tasks.setdefault(spec.short.partition(":")[2].partition("/")[0], []).append(spec.short)
+
+    def made(sub_id: str) -> tuple[list[Path], bytes]:
+        mine = tasks.get(sub_id, [])
+        keys = {key for task in mine for key in (journal.get(task) or {"out": ()})["out"]}
+        return [Path(graph.place.path(key)) for key in sorted(keys)], journal.lines(mine)
+
+    return made
 
 
 def _graph(experiment: Experiment, names: Names, specs: Mapping[str, Spec]) -> Graph:

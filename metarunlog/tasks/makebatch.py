@@ -60,15 +60,17 @@ class _Batch:
         path = f"{self._plan.experiment.path}/{id_}"
         if row is None:
             raise MrlError(f"{path} is not in the grid any more; run it again")
+        if not row.is_done:
+            self._plan.apply([row])
         if row.verdict == "keep":
             raise KeptError(f"{path} is kept: {row.why}; see `mrl makebatch -h`")
-        if row.verdict != "unchanged":
-            self._plan.apply([row])
 
 
 def _verdict(plan: Plan, row: Row) -> Verdict:
-    if row.verdict == "unchanged":
+    if row.is_done:
         return Verdict("up-to-date")
+    if row.archived is not None:
+        return Verdict("stale", (Reason("target_missing", row.id, new="in the archive", is_path=True),))
     if row.verdict == "keep":
         return Verdict("kept", note=row.why)
     if row.verdict == "new":
