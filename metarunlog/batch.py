@@ -147,7 +147,8 @@ def plan(experiment: Experiment, *, anew: bool = False) -> Plan:
     sources = Sources.read(experiment)
     ledger = Ledger(experiment, {}, 0) if anew else Ledger.read(experiment)
     existing = {} if anew else {sub.id: sub for sub in ledger.existing()}
-    there = existing if anew else {**{sub.id: sub for sub in ledger.archived()}, **existing}
+    archived = () if anew else ledger.archived()
+    there = {**existing, **{sub.id: sub for sub in archived if sub.id not in existing}}
     number_of: dict[str, str] = {}  # of two with the same params, the one that has a folder, and then the lower
     for id_ in sorted(ledger.entries, key=lambda i: (i not in existing, i not in there)):
         if ledger.entries[id_].known:
