@@ -62,12 +62,13 @@ def find(experiment: Experiment, word: str) -> Archived:
     id_ = experiment.sub_name(int(word)) if word.isascii() and word.isdigit() else word
     ledger = Ledger.read(experiment)
     shown = f"{experiment.path}/{id_}"
+    generations = list(archive.replaced(experiment))
     if any(sub.id == id_ for sub in ledger.existing()):
-        raise InputError(f"{shown} is not archived: it is there")
+        older = [str(folders[id_].relative_to(experiment.root)) for _, folders in generations if id_ in folders]
+        raise InputError(f"{shown} is there{', an older one is in ' if older else ''}{', '.join(older)}")
     pruned = archive.archived(experiment)
     if id_ in pruned:
         return Archived(experiment, id_, pruned[id_], None)
-    generations = list(archive.replaced(experiment))
     for generation, folders in generations:
         if id_ in folders:
             where = folders[id_].relative_to(experiment.root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 import textwrap
@@ -55,6 +56,21 @@ class ProjectDir:
 
     def mrl(self, *argv: str, code: int | None = 0, **kwargs: Any) -> Done:
         return self.run(str(BIN / "mrl"), *argv, code=code, **kwargs)
+
+    def at_terminal(self, question: str, answer: bytes, *argv: str) -> int:
+        """The exit code of `mrl` at a terminal where somebody answers a question."""
+        main, side = pty.openpty()
+        running = subprocess.Popen(
+            [str(BIN / "mrl"), *argv], cwd=self.root, env=self.env, stdin=side, stdout=side, stderr=side
+        )
+        os.close(side)
+        seen = b""
+        while question.encode() not in seen:
+            seen += os.read(main, 4096)
+        os.write(main, answer)
+        code = running.wait(timeout=20)
+        os.close(main)
+        return code
 
     def doit(self, *argv: str, code: int | None = 0, **kwargs: Any) -> Done:
         return self.run(str(BIN / "doit"), *argv, code=code, **kwargs)

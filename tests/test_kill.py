@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+from faults import copy_of, killed_at
 from support import BIN, ProjectDir, new_project, tree, wait_until_gone
 
 from metarunlog.engine.journal import Journal
@@ -37,33 +38,6 @@ def curve(subExpId, subExpDir, outdir):
 def gallery(outdir):
     import glob
     return " ".join(open(f).read() for f in sorted(glob.glob(outdir + "/*.txt"))), "text"
-"""
-
-# Kills the main process, and then itself, before the event whose number is in the environment.
-FAULT = """\
-import os, signal, sys
-os.environ.setdefault("FAULT_MAIN", str(os.getpid()))
-_at, _counter, _inside = int(os.environ["FAULT_AT"]), os.environ["FAULT_COUNTER"], []
-
-
-def _hook(event, args):
-    if _inside or event not in ("open", "os.rename", "os.remove", "os.link"):
-        return
-    writes = event != "open" or (isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR))
-    if not writes or "/exp/0001/" not in str(args[0]):
-        return
-    _inside.append(1)
-    fd = os.open(_counter, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.write(fd, b".")
-    count = os.fstat(fd).st_size
-    os.close(fd)
-    _inside.clear()
-    if count == _at:
-        os.kill(int(os.environ["FAULT_MAIN"]), signal.SIGKILL)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-sys.addaudithook(_hook)
 """
 
 
@@ -89,11 +63,6 @@ def built(fresh: ProjectDir, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     copy = copy_of(fresh, tmp_path_factory.mktemp("built"))
     assert len(copy.analyze()) == 9
     return tree(copy.root / EXP / "analysis")
-
-
-def copy_of(project: ProjectDir, folder: Path) -> ProjectDir:
-    shutil.copytree(project.root, folder / "project", symlinks=True)
-    return ProjectDir(folder / "project", project.env)
 
 
 def check_the_rest(project: ProjectDir, built: dict[str, bytes]) -> set[str]:
@@ -131,21 +100,9 @@ def test_at_random_moments(fresh: ProjectDir, built: dict[str, bytes], tmp_path:
 
 
 def test_at_each_write_of_any_process(fresh: ProjectDir, built: dict[str, bytes], tmp_path: Path) -> None:
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site/sitecustomize.py").write_text(FAULT)
-
     def run(at: int) -> tuple[ProjectDir, int, int]:
         project = copy_of(fresh, tmp_path / str(at))
-        counter = tmp_path / f"counter-{at}"
-        env = {"PYTHONPATH": str(tmp_path / "site"), "FAULT_AT": str(at), "FAULT_COUNTER": str(counter)}
-        done = subprocess.run(
-            [str(BIN / "mrl"), "analyze", "-j", "2"],
-            cwd=project.root,
-            env={**project.env, **env},
-            capture_output=True,
-            check=False,
-        )
-        return project, done.returncode, counter.stat().st_size
+        return project, *killed_at(at, project, tmp_path / f"fault-{at}", "analyze", "-j", "2")
 
     _, code, total = run(0)
     assert code == 0 and total > 30

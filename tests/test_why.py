@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import shutil
 import signal
 import subprocess
@@ -196,17 +195,7 @@ def test_clean_leaves_what_mrl_did_not_make(built: ProjectDir) -> None:
 
 def test_clean_asks_at_a_terminal(built: ProjectDir) -> None:
     for answer, there in ((b"n\n", True), (b"y\n", False)):
-        main, side = pty.openpty()
-        running = subprocess.Popen(
-            [str(BIN / "mrl"), "clean"], cwd=built.root, env=built.env, stdin=side, stdout=side, stderr=side
-        )
-        os.close(side)
-        seen = b""
-        while b"delete these" not in seen:
-            seen += os.read(main, 4096)
-        os.write(main, answer)
-        assert running.wait(timeout=20) == 0
-        os.close(main)
+        assert built.at_terminal("delete these", answer, "clean") == 0
         assert (built.root / EXP / "analysis").exists() is there
 
 
