@@ -13,7 +13,7 @@ import math
 import operator
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ import simpleeval
 
 MAX_SOURCE = 400_000  # characters of one expression
 MAX_DEPTH = 100  # nodes on top of each other: well below Python's own limit, which depends on the caller's depth
-MAX_EFFORT = 1_200_000  # a value handled costs 1, a node evaluated 4: about half a second
+MAX_EFFORT = 1_200_000  # a value handled costs 1, a node evaluated 4, a turn of a loop 8: about half a second
 MAX_ITEMS = 100_000  # elements of one list, characters of one string
 MAX_BITS = 3_000  # of one whole number
 
@@ -309,6 +309,7 @@ class _Walker(simpleeval.EvalWithCompoundTypes):
         if not isinstance(items, list | tuple | str | dict):
             raise ExpressionError(f"loops over {_kind(items)}")
         for item in items:
+            self.effort -= 8
             self.names = {**names, **_bind(parts[0].target, item)}
             if all(self._eval(test) for test in parts[0].ifs):
                 yield from self._bindings(parts[1:], self.names)
@@ -363,19 +364,29 @@ def longest(text: str, ends: Iterable[int]) -> tuple[object, int]:
 
 
 class Condition:
-    """A condition such as ``lr < 0.1 and opt == "sgd"``, read once for many rows; a row must have its ``.names``."""
+    """A condition such as ``lr < 0.1 and opt == "sgd"``, read once for many rows; a row must have its ``.names``.
 
-    def __init__(self, text: str) -> None:
+    ``effort`` bounds the work of all rows together.
+    """
+
+    def __init__(self, text: str, effort: int | None = None) -> None:
         self.text = text.strip()
         self._body, self.names = _read(self.text)
         self._walker = _Walker()
+        self._left = effort
+
+    def check(self, known: Collection[str]) -> None:
+        """Raise ExpressionError, listing the known names, where it has another one."""
+        if missing := [name for name in self.names if name not in known]:
+            raise _unknown(missing, known)
 
     def holds(self, names: Mapping[str, object]) -> bool:
         """Whether it is true of one row. Raises ExpressionError, listing the known names where one is missing."""
-        if missing := [name for name in self.names if name not in names]:
-            raise _unknown(missing, names)
-        self._walker.effort = MAX_EFFORT
+        self.check(names)
+        given = self._walker.effort = MAX_EFFORT if self._left is None else min(MAX_EFFORT, self._left)
         result = self._walker.value(self._body, names)
+        if self._left is not None:
+            self._left -= given - self._walker.effort
         if isinstance(result, str | list | tuple | dict):
             raise ExpressionError(f"is no condition: it gives {_kind(result)}")
         return bool(result)

@@ -20,7 +20,8 @@ from metarunlog.expressions import MAX_SOURCE, Condition, ExpressionError, longe
 
 Kind = Literal["grid", "params", "where", "delimiters"]
 KINDS: tuple[str, ...] = get_args(Kind)
-MAX_COMBINATIONS = 1_000_000
+MAX_COMBINATIONS = 100_000
+MAX_EFFORT = 2_000_000  # of a condition for all combinations, as expressions.py counts: less than a second
 IDS = ("subExpId", "expId")
 # Words that mean something of their own inside {{ }}.
 JINJA_WORDS = {"and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False", "None", "self"}
@@ -143,7 +144,9 @@ def expand(directives: Iterable[Directive]) -> list[dict[str, object]]:
                 _check_name(name, one.line)
     count = math.prod((len(rows), *map(len, axes.values())))
     if count > MAX_COMBINATIONS:
-        raise DirectiveError(f"the grid has {count} combinations, more than {MAX_COMBINATIONS}", max(lines.values()))
+        raise DirectiveError(
+            f"the grid has {count} combinations, more than {MAX_COMBINATIONS}; make it smaller", max(lines.values())
+        )
     points = ({**row, **dict(zip(axes, point))} for row in rows for point in itertools.product(*axes.values()))
     kept = list(_kept(points, wheres))
     if not kept:
@@ -167,7 +170,7 @@ def _condition(one: Directive) -> Condition:
     if not isinstance(one.value, str):
         raise DirectiveError(f"MRL:where takes a condition in quotes; write it like {_EXAMPLES['where']}", one.line)
     try:
-        return Condition(one.value)
+        return Condition(one.value, MAX_EFFORT)
     except ExpressionError as error:
         raise DirectiveError(f'the condition of MRL:where, "{one.value[:60]}", {error}', one.line) from None
 

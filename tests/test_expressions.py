@@ -324,6 +324,14 @@ def test_a_condition_is_as_new_after_an_error() -> None:
         assert slow.holds({"n": 50_000})  # the budget is for one row
 
 
+def test_a_condition_may_have_a_budget_for_all_rows() -> None:
+    wanted = Condition("[i for i in range(n)] != []", effort=1_000_000)
+    assert wanted.holds({"n": 1000})
+    with pytest.raises(ExpressionError, match="too l"):
+        for _ in range(1000):
+            wanted.holds({"n": 1000})
+
+
 def test_longest_takes_the_longest_prefix_that_has_a_value() -> None:
     text = "[1, 2] // x // y"
     assert longest(text, [len(text), 12, 7]) == ([1, 2], 7)

@@ -114,37 +114,6 @@ def test_a_broken_directive_says_what_to_do(line: str, message: str) -> None:
     assert caught.value.line == 3
 
 
-@settings(max_examples=400, deadline=None)
-@given(
-    st.sampled_from(["#", "//", "--", "<!--", "/*", "'", '"', "%", "-", "(*"]),
-    st.sampled_from(["grid['a'] =", "params =", "where =", "delimiters =", "grid", ""]),
-    st.one_of(
-        st.text(max_size=80),
-        st.text(alphabet="[](){}'\"#/-%*,.0123456789 abx\\=<>:", max_size=200),
-        st.sampled_from(
-            [
-                "(" * 9999,
-                "[1]" + "//1" * 9999,
-                "'" * 9999,
-                "#" * 9999,
-                "[1] " * 9999,
-                "-" * 9999 + "1",
-                "[x]" + "//y" * 99,
-            ]
-        ),
-    ),
-)
-def test_any_directive_line_gives_a_result_or_a_directive_error(symbol: str, head: str, value: str) -> None:
-    start = time.perf_counter()
-    try:
-        one = read(f"{symbol} MRL:{head}{value}", 1)
-        assert one is not None
-        json.dumps(expand([one]))
-    except DirectiveError as error:
-        assert str(error)
-    assert time.perf_counter() - start < 2
-
-
 @pytest.mark.parametrize("tail", ["", " -->", " # it's a 'comment'", "  #"])
 @settings(deadline=None)
 @given(
@@ -230,7 +199,7 @@ def test_tuples_become_lists_as_json_gives_them_back() -> None:
         ([grid("a", [1]), where("a > 'x'", 2)], 2, "a number and a string"),
         ([grid("a", [1]), where(True, 2)], 2, "quotes"),
         ([grid("a", [1]), where("a > 1", 2)], 2, "keeps none of the 1 combinations"),
-        ([grid(name, list(range(11)), 1) for name in "abcdef"], 1, "1771561 combinations"),
+        ([grid(name, list(range(11)), 1) for name in "abcde"], 1, "161051 combinations"),
     ],
 )
 def test_a_wrong_grid_is_an_error_with_its_line(directives: list[Directive], line: int, message: str) -> None:

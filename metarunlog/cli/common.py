@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def selected(experiment: Experiment, only: str | None, where: str | None) -> lis
     """Ids that --only and --where choose; None where neither is given."""
     if only is None and where is None:
         return None
-    fits = _fits(where)
+    fits = _fits(where, {name for sub in experiment.subs for name in sub.params})
     known = {experiment.sub_number(sub.id): sub for sub in experiment.subs}
     numbers = None
     if only is not None:
@@ -86,19 +86,21 @@ def selected(experiment: Experiment, only: str | None, where: str | None) -> lis
     ]
 
 
-def _fits(where: str | None) -> Callable[[dict[str, Any]], bool]:
+def _fits(where: str | None, known: Collection[str]) -> Callable[[dict[str, Any]], bool]:
+    """Whether params fit a condition. An orphan may lack a param that its condition names: then it does not fit."""
     if where is None:
         return lambda params: True
     from metarunlog.expressions import Condition, ExpressionError
 
     try:
         condition = Condition(where)
+        condition.check(known)
     except ExpressionError as error:
         raise UsageError(f"--where {where!r}: {error}") from None
 
     def fits(params: dict[str, Any]) -> bool:
         try:
-            return condition.holds(params)
+            return condition.names <= params.keys() and condition.holds(params)
         except ExpressionError as error:
             raise UsageError(f"--where {where!r}: {error}") from None
 
