@@ -199,11 +199,12 @@ def _rows(one: Directive) -> list[dict[str, object]]:
 def _check_list(values: Sequence[object], said: str, line: int) -> None:
     if not values or values == [{}]:
         raise DirectiveError(f"{said} is empty; give it values, or delete the line", line)
-    seen: set[str] = set()
+    seen: set[object] = set()
     for value in values:
-        if (text := _json(value)) in seen:
-            raise DirectiveError(f"{said} has {text[:60]} twice; delete one of them", line)
-        seen.add(text)
+        same = (type(value), value) if isinstance(value, int | str) else _json(value)  # as canonical JSON, but quicker
+        if same in seen:
+            raise DirectiveError(f"{said} has {_json(value)[:60]} twice; delete one of them", line)
+        seen.add(same)
 
 
 def _check_name(name: str, line: int) -> None:
@@ -230,8 +231,7 @@ def _plain(value: object, said: str, line: int) -> object:
     return value
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def canonical(params: Mapping[str, object]) -> str:
