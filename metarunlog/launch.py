@@ -19,6 +19,7 @@ from metarunlog.config import where
 from metarunlog.errors import ConfigError, TemplateError
 from metarunlog.experiment import Experiment, SubExperiment
 
+_WAIT_S = 0.5
 _GRACE_S = 5.0  # between asking a run to end and ending it
 
 
@@ -206,16 +207,22 @@ def pool(
     launcher: Launcher, subs: Sequence[SubExperiment], jobs: int, on_end: Callable[[Outcome], None]
 ) -> list[Outcome]:
     """Launch `subs`, at most `jobs` at a time, in order. `on_end` is called in this thread. Ctrl-C ends them all."""
-    from concurrent.futures import ThreadPoolExecutor, as_completed
+    import queue
+    from concurrent.futures import Future, ThreadPoolExecutor
 
     for sub in subs:
         command_of(launcher.experiment, sub)  # a mistake in the command is told before anything starts
-    ended = []
+    ended: list[Outcome] = []
+    done: queue.SimpleQueue[Future[Outcome]] = queue.SimpleQueue()
     executor = ThreadPoolExecutor(max(1, jobs))
     try:
-        for future in as_completed([executor.submit(launcher.launch, sub) for sub in subs]):
-            ended.append(future.result())
-            on_end(ended[-1])
+        for sub in subs:
+            executor.submit(launcher.launch, sub).add_done_callback(done.put)
+        while len(ended) < len(subs):
+            with contextlib.suppress(queue.Empty):
+                # a signal that comes just before a wait does not end it: so no wait is long
+                ended.append(done.get(timeout=_WAIT_S).result())
+                on_end(ended[-1])
     except BaseException:
         executor.shutdown(wait=False, cancel_futures=True)
         launcher.stop()

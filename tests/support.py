@@ -111,6 +111,14 @@ class ProjectDir:
         return sorted(ran)
 
 
+def one_line(err: str) -> str:
+    """The error is one line."""
+    lines = [line for line in err.splitlines() if not line.startswith("mrl: warning:")]
+    assert len(lines) == 1, err
+    assert lines[0].startswith("mrl: error: ")
+    return lines[0]
+
+
 def clean_environment() -> dict[str, str]:
     """An environment without HOME, locale, git identity or global git config."""
     return {

@@ -13,18 +13,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from support import BIN, TEMPLATE, ProjectDir
+from support import BIN, TEMPLATE, ProjectDir, one_line
 
 Make = Callable[[Mapping[str, str | bytes]], ProjectDir]
 RUN = "echo training; printf 'step,loss\\n0,2\\n1,1\\n' > metrics.csv; test {{ layers }} != 2"
-
-
-def one_line(err: str) -> str:
-    """The error is one line."""
-    lines = [line for line in err.splitlines() if not line.startswith("mrl: warning:")]
-    assert len(lines) == 1, err
-    assert lines[0].startswith("mrl: error: ")
-    return lines[0]
 
 
 # --- init ---
@@ -216,102 +208,6 @@ def test_commands_work_from_any_folder_below(project: ProjectDir) -> None:
     assert project.mrl("info", "--json", cwd=project.root / "exp").json["expId"] == "0002"
     assert project.mrl("-C", str(inside), "info", "--json", cwd=project.root.parent).json["expId"] == "0001"
     one_line(project.mrl("ls", cwd=project.root.parent, code=3).err)
-
-
-# --- makebatch ---
-
-
-def test_makebatch_ends_with_one_line(project: ProjectDir) -> None:
-    assert project.mrl("makebatch").out == "4 unchanged\n"
-    project.write({"exp/0001/conf.yaml": TEMPLATE.replace("[1, 2]", "[1, 3]")})
-    done = project.mrl("makebatch", "-n", "--json").json
-    assert (done["new"], done["orphans"], done["unchanged"]) == (["005", "006"], ["002", "004"], ["001", "003"])
-    assert project.mrl("makebatch", "-n").out == "2 unchanged, 2 new (005-006), 2 orphans\n"
-    assert not (project.root / "exp/0001/005").exists()
-    assert project.mrl("makebatch").out == "2 unchanged, 2 new (005-006), 2 orphans\n"
-    assert project.read("exp/0001/005/conf.yaml") == "lr: 0.1\nlayers: 3\n"
-    assert json.loads(project.read("exp/0001/005/.mrl")) == {"params": {"lr": 0.1, "layers": 3, "subExpId": "005"}}
-
-
-def test_makebatch_keeps_what_was_started_or_edited(project: ProjectDir) -> None:
-    project.log("001")
-    project.write({"exp/0001/002/conf.yaml": "by hand\n"})
-    project.write({"exp/0001/conf.yaml": TEMPLATE.replace("lr:", "rate:")})
-    done = project.mrl("makebatch", "--json", code=1).json
-    assert [k["id"] for k in done["kept"]] == ["001", "002"] and done["rendered"] == ["003", "004"]
-    assert "metrics.csv" in done["kept"][0]["why"] and "by hand" in done["kept"][1]["why"]
-    assert project.read("exp/0001/001/conf.yaml").startswith("lr:")
-    assert project.read("exp/0001/002/conf.yaml") == "by hand\n"
-    assert project.mrl("makebatch", code=1).out == "2 unchanged, 2 kept (001-002)\n"
-    assert project.mrl("makebatch", "--keep").out == "4 unchanged\n"
-    assert project.mrl("makebatch").out == "4 unchanged\n"
-
-
-def test_makebatch_force_keeps_the_old_file_aside(project: ProjectDir) -> None:
-    project.write({"exp/0001/002/conf.yaml": "by hand\n"})
-    project.mrl("makebatch", code=1)
-    assert project.mrl("makebatch", "--force").out == "3 unchanged, 1 rendered (002)\n"
-    assert project.read("exp/0001/002/conf.yaml") == "lr: 0.1\nlayers: 2\n"
-    assert project.read("exp/0001/.mrl.d/replaced/002/conf.yaml.1") == "by hand\n"
-
-
-def test_makebatch_adopts_finished_runs_when_an_axis_is_added(project: ProjectDir) -> None:
-    project.log("003")
-    frozen = TEMPLATE.replace("# MRL:grid['lr']", "# MRL:grid['wd'] = ['']\n# MRL:grid['lr']").replace(
-        "lr }}", "lr }}{{ wd }}"
-    )
-    project.write({"exp/0001/conf.yaml": frozen})
-    done = project.mrl("makebatch", "--json").json
-    assert (done["adopted"], done["new"], done["orphans"]) == (["001", "002", "003", "004"], [], [])
-    assert json.loads(project.read("exp/0001/003/.mrl"))["params"]["wd"] == ""
-    assert (project.root / "exp/0001/003/metrics.csv").exists()
-
-
-def test_makebatch_replace_archives_all(project: ProjectDir) -> None:
-    project.log("001")
-    project.write({"exp/0001/conf.yaml": "lr: {{ lr }}\n# MRL:grid['lr'] = [7]\n"})
-    assert project.mrl("makebatch", "-replace").out == "1 new (001)\n"
-    assert project.read("exp/0001/001/conf.yaml") == "lr: 7\n" and not (project.root / "exp/0001/002").exists()
-    assert (project.root / "exp/0001/.mrl.d/archive/1/001/metrics.csv").exists()
-
-
-def test_makebatch_diff_shows_the_change(project: ProjectDir) -> None:
-    project.write({"exp/0001/conf.yaml": TEMPLATE.replace("lr:", "rate:")})
-    out = project.mrl("makebatch", "-n", "--diff").out
-    assert "-lr: 0.1\n+rate: 0.1\n" in out and "exp/0001/001/conf.yaml" in out
-    assert project.read("exp/0001/001/conf.yaml").startswith("lr:")
-
-
-@pytest.mark.parametrize(
-    ("template", "line", "says"),
-    [
-        ("lr: {{ rate }}\n# MRL:grid['lr'] = [1]\n", 1, "rate"),
-        ("lr: {{ lr }\n# MRL:grid['lr'] = [1]\n", 1, ""),
-        ("lr: {{ lr }}\n# MRL:grid['lr'] = [1,\n", 2, ""),
-        ("lr: {{ lr }}\n# MRL:grid['lr'] = []\n", 2, "empty"),
-        ("lr: {{ lr }}\n# MRL:grid['lr'] = [open('x')]\n", 2, "open"),
-    ],
-)
-def test_makebatch_with_a_broken_template_names_the_line(
-    project: ProjectDir, template: str, line: int, says: str
-) -> None:
-    before = sorted(os.listdir(project.root / "exp/0001"))
-    project.write({"exp/0001/conf.yaml": template})
-    message = one_line(project.mrl("makebatch", code=3).err)
-    assert f"exp/0001/conf.yaml:{line}: " in message and says in message
-    assert sorted(os.listdir(project.root / "exp/0001")) == before or ".mrl.d" in os.listdir(project.root / "exp/0001")
-
-
-def test_makebatch_without_a_template(make_project: Make) -> None:
-    project = make_project({"x": ""})
-    project.mrl("new")
-    assert "conf.yaml" in one_line(project.mrl("makebatch", code=3).err)
-
-
-def test_makebatch_survives_a_broken_ledger(project: ProjectDir) -> None:
-    project.write({"exp/0001/batch.json": "{ broken"})
-    assert project.mrl("makebatch").out == "4 unchanged\n"
-    assert sorted(json.loads(project.read("exp/0001/batch.json"))["subExps"]) == ["001", "002", "003", "004"]
 
 
 # --- run ---
