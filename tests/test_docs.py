@@ -29,6 +29,8 @@ def test_the_tutorial_works_as_it_stands(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "8 new (001-008)" in done.stdout and "8 unchanged, 2 new (009-010)" in done.stdout
+    assert "10 new (011-020), 10 adopted (001-010)" in done.stdout
+    assert "4 archived" in done.stdout and "`mrl restore 1/4` brings one back" in done.stdout
     assert "nothing to do" in done.stdout
     page = (tmp_path / "descent/exp/0001/analysis/index.html").read_text()
     assert "All below 1 converge" in page and "Converged from every start" in page
