@@ -88,6 +88,9 @@ def put_all_away(experiment: Experiment, ids: Iterable[str], ledger: bytes) -> P
     generation.mkdir(parents=True, exist_ok=True)
     for id_ in ids:
         os.rename(experiment.dir / id_, _free(generation / id_))
+    replaced_files = experiment.memory / files.REPLACED  # they are of these numbers
+    if replaced_files.exists():
+        os.rename(replaced_files, _free(generation / files.REPLACED))
     files.write(generation / files.LEDGER, ledger)
     return generation
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import json
 import os
 import re
@@ -124,6 +125,7 @@ def read(project_file: Path, experiment_file: Path | None, root: Path, warn: Cal
     return make(layers, warn)
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def number_in(name: str, fmt: str, key: str) -> int | None:
     """The number that the format `fmt`, with the field `key`, makes `name` of; None for any other name."""
     before, _, rest = fmt.partition("{" + key)

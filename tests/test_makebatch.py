@@ -65,10 +65,14 @@ def test_it_adopts_finished_runs_when_an_axis_is_added(project: ProjectDir) -> N
 
 def test_replace_archives_all(project: ProjectDir) -> None:
     project.log("001")
+    project.write({"exp/0001/002/conf.yaml": "by hand\n"})
+    project.mrl("makebatch", "--force")
     project.write({"exp/0001/conf.yaml": "lr: {{ lr }}\n# MRL:grid['lr'] = [7]\n"})
     assert project.mrl("makebatch", "-replace").out == "1 new (001)\n"
     assert project.read("exp/0001/001/conf.yaml") == "lr: 7\n" and not (project.root / "exp/0001/002").exists()
     assert (project.root / "exp/0001/.mrl.d/archive/1/001/metrics.csv").exists()
+    assert project.read("exp/0001/.mrl.d/archive/1/replaced/002/conf.yaml.1") == "by hand\n"
+    assert not (project.root / "exp/0001/.mrl.d/replaced").exists(), "what it holds is of other sub-experiments"
 
 
 def test_a_diff_shows_the_change(project: ProjectDir) -> None:
