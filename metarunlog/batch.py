@@ -143,12 +143,17 @@ class Plan:
 
 
 def plan(experiment: Experiment, *, anew: bool = False) -> Plan:
-    """What a makebatch would do now; `anew` as if there were no sub-experiments."""
+    """What a makebatch would do now; `anew` as if there were no sub-experiments. InputError where it cannot be done."""
     sources = Sources.read(experiment)
-    ledger = Ledger(experiment, {}, 0) if anew else Ledger.read(experiment)
-    existing = {} if anew else {sub.id: sub for sub in ledger.existing()}
-    archived = () if anew else ledger.archived()
-    there = {**existing, **{sub.id: sub for sub in archived if sub.id not in existing}}
+    ledger = Ledger.read(experiment)
+    if ledger.strangers:
+        name, fmt = ledger.strangers[0], experiment.config.subExpFormat
+        what = f"names {name}, but subExpFormat is '{fmt}'; set it back in {files.CONFIG}: the folders keep their names"
+        raise InputError(what, file=f"{experiment.path}/{files.LEDGER}")
+    if anew:
+        ledger = Ledger(experiment, {}, 0)
+    existing = {sub.id: sub for sub in ledger.existing()}
+    there = {**existing, **{sub.id: sub for sub in ledger.archived() if sub.id not in existing}}
     number_of: dict[str, str] = {}  # of two with the same params, the one that has a folder, and then the lower
     for id_ in sorted(ledger.entries, key=lambda i: (i not in existing, i not in there)):
         if ledger.entries[id_].known:

@@ -64,14 +64,15 @@ class Ledger:
     entries: Mapping[str, Entry]
     last: int
     found: Literal["whole", "missing", "broken"] = "whole"
+    strangers: tuple[str, ...] = ()  # ids in the file that `subExpFormat` does not make
 
     @classmethod
     def read(cls, experiment: Experiment) -> Ledger:
         """The ledger of an experiment as it should be."""
         data = files.read(experiment.dir / files.LEDGER)
-        entries, last, whole = _parse(data, experiment)
+        entries, last, whole, strangers = _parse(data, experiment)
         if not whole:
-            spare, spare_last, _ = _parse(files.read(experiment.memory / files.LEDGER), experiment)
+            spare, spare_last, *_ = _parse(files.read(experiment.memory / files.LEDGER), experiment)
             entries, last = {**spare, **entries}, max(last, spare_last)
         templates = experiment.config.confTemplFile
         for id_ in _folders(experiment):
@@ -84,7 +85,9 @@ class Ledger:
         ordered = dict(sorted(entries.items(), key=lambda item: experiment.sub_number(item[0]) or 0))
         last = max([last, *(experiment.sub_number(id_) or 0 for id_ in [*ordered][-1:])])
         nothing_lost = whole or (data is None and not ordered)
-        return cls(experiment, ordered, last, "whole" if nothing_lost else "missing" if data is None else "broken")
+        found: Literal["whole", "missing", "broken"]
+        found = "whole" if nothing_lost else "missing" if data is None else "broken"
+        return cls(experiment, ordered, last, found, strangers)
 
     def existing(self) -> tuple[SubExperiment, ...]:
         """The sub-experiments whose folders exist, in number order."""
@@ -127,18 +130,19 @@ def forget(experiment: Experiment) -> None:
         (folder / files.LEDGER).unlink(missing_ok=True)
 
 
-def _parse(data: bytes | None, experiment: Experiment) -> tuple[dict[str, Entry], int, bool]:
-    """(entries that can be read, the highest number given, whether nothing is broken)."""
+def _parse(data: bytes | None, experiment: Experiment) -> tuple[dict[str, Entry], int, bool, tuple[str, ...]]:
+    """(entries that can be read, the highest number given, whether nothing is broken, ids of another format)."""
     try:
         value = files.parse_json(data or b"")
     except ValueError:
-        return {}, 0, False
+        return {}, 0, False, ()
     if not isinstance(value, dict) or not isinstance(value.get("subExps"), dict):
-        return {}, 0, False
+        return {}, 0, False, ()
     numbered = {id_: e for id_, e in value["subExps"].items() if experiment.sub_number(id_) is not None}
     entries = {id_: entry for id_, e in numbered.items() if (entry := Entry.from_json(e))}
-    last = value.get("last")
-    return entries, last if isinstance(last, int) else 0, len(entries) == len(numbered) and isinstance(last, int)
+    last = value.get("last") if isinstance(value.get("last"), int) else None
+    strangers = tuple(sorted(value["subExps"].keys() - numbered.keys()))
+    return entries, last or 0, len(entries) == len(numbered) and last is not None, strangers
 
 
 def _archived_entry(folder: Path, templates: tuple[str, ...]) -> Entry | None:

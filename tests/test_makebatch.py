@@ -210,6 +210,18 @@ def test_a_folder_copied_by_hand_is_an_orphan(project: ProjectDir) -> None:
     assert (project.root / EXP / "009/log.txt").read_text() == "mine"
 
 
+def test_another_format_of_the_folders_is_refused(project: ProjectDir) -> None:
+    before = project.read(f"{EXP}/batch.json")
+    project.configure(subExpFormat="{subExpId:04d}")
+    for argv in (["makebatch"], ["makebatch", "-n"], ["makebatch", "-replace"], ["prune", "--yes"]):
+        error = one_line(project.mrl(*argv, code=3).err)
+        assert f"{EXP}/batch.json: names 001, but subExpFormat is '{{subExpId:04d}}'; set it back" in error
+    assert "names 001" in project.mrl("status").out
+    assert project.read(f"{EXP}/batch.json") == before
+    project.configure(subExpFormat="{subExpId:03d}")
+    assert project.mrl("makebatch").out == "4 unchanged\n"
+
+
 def test_keep_is_of_one_content(project: ProjectDir) -> None:
     project.write({f"{EXP}/002/conf.yaml": "by hand\n"})
     assert project.mrl("makebatch", "--keep").out == "4 unchanged\n"

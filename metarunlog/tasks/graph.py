@@ -8,7 +8,7 @@ from pathlib import Path
 from metarunlog import files
 from metarunlog.engine.journal import Journal
 from metarunlog.engine.spec import Graph, Spec
-from metarunlog.errors import TemplateError
+from metarunlog.errors import InputError
 from metarunlog.experiment import Experiment
 from metarunlog.tasks import overview, parse, report, section
 from metarunlog.tasks.function import Functions
@@ -74,7 +74,7 @@ def batch(experiment: Experiment) -> Iterator[Spec]:
     names = Names(experiment, experiment.analysis_dir)
     try:
         plan = batch_module.plan(experiment)
-    except TemplateError as error:
+    except InputError as error:
         if experiment.config.confTemplFile and any(
             (experiment.dir / n).exists() for n in experiment.config.confTemplFile
         ):
