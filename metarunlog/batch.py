@@ -244,7 +244,9 @@ def _judge(sources: Sources, entry: Entry, sub: SubExperiment | None, id_: str, 
     if started:
         return replace(row, verdict="keep", why=f"{started}, and {differs[0]} would change")
     if edited:
-        return replace(row, verdict="keep", why=f"{edited[0]} was edited by hand")
+        known = edited[0] in entry.files
+        says = "was edited by hand" if known else "is of unknown origin, and would change"
+        return replace(row, verdict="keep", why=f"{edited[0]} {says}")
     return replace(row, verdict="render", why=f"{differs[0]} changes")
 
 

@@ -141,9 +141,13 @@ def test_its_grid_grows(old: ProjectDir) -> None:
 
 
 def test_a_changed_template_keeps_what_ran(old: ProjectDir) -> None:
+    (old.root / "output/0001/004/log.csv").unlink()
     before = runs(old)
     old.write({"output/0001/conf.lua": TEMPLATE.replace("braces", "curly braces")})
-    assert [item["id"] for item in old.mrl("makebatch", "--json", code=1).json["kept"]] == ["001", "002", "003", "004"]
+    kept = old.mrl("makebatch", "--json", code=1).json["kept"]
+    assert [item["id"] for item in kept] == ["001", "002", "003", "004"]
+    assert kept[0]["why"] == "it holds log.csv, and conf.lua would change"
+    assert kept[3]["why"] == "conf.lua is of unknown origin, and would change"
     assert runs(old) == before
 
 

@@ -224,6 +224,7 @@ def test_another_format_of_the_folders_is_refused(project: ProjectDir) -> None:
 
 def test_keep_is_of_one_content(project: ProjectDir) -> None:
     project.write({f"{EXP}/002/conf.yaml": "by hand\n"})
+    assert "not allowed with" in project.mrl("makebatch", "--keep", "--force", code=2).err
     assert project.mrl("makebatch", "--keep").out == "4 unchanged\n"
     project.write({f"{EXP}/002/conf.yaml": "by hand, and once more\n"})
     assert [item["id"] for item in project.mrl("makebatch", "--json", code=1).json["kept"]] == ["002"]

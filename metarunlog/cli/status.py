@@ -82,7 +82,7 @@ class _Status:
             print("  runs     " + ", ".join(f"{n} {state}" for state, n in sorted(runs.items())))
         orphans = sum(sub.orphan for sub in self.experiment.subs)
         if orphans:
-            print(f"  orphans  {orphans}, whose params left the grid")
+            print(f"  orphans  {orphans}, whose params left the grid; `mrl prune` archives them")
         if verbose:
             for name, _, verdict in self._open():
                 print(f"  {verdict.state:8} {name}")
