@@ -623,12 +623,6 @@ def test_many_columns_and_a_long_line(read: Reader) -> None:
     assert cells(table) == {"a": [1, 3], "b": [2, 4]}
 
 
-def test_event_files_are_told(tmp_path: Path) -> None:
-    tree(tmp_path, "events.out.tfevents.1.host")
-    parsed = parse(tmp_path, find(tmp_path, None, ()))
-    assert parsed.notes["events.out.tfevents.1.host"] == "no table: TensorBoard event files are not read yet"
-
-
 # --- names, the pickle ---------------------------------------------------------------------------------------------
 
 

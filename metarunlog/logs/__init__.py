@@ -2,9 +2,10 @@
 
 find      which files are logs                  source     one snapshot of a file, unpacked and decoded
 detect    which reader a file gets              delimited  csv, tsv (sniff: how they are laid out)
-jsonlines JSON lines, lists, objects            cells      cells to columns, columns to DataFrames
-parsed    all tables of a sub-experiment        pickled    tables to bytes and back
-metrics   last, lowest and highest values       here       `load` and `summary`, for users
+jsonlines JSON lines, lists, objects            events     TensorBoard's scalars
+cells     cells to columns to DataFrames        pickled    tables to bytes and back
+parsed    all tables of a sub-experiment        metrics    last, lowest and highest values
+                                                here       `load` and `summary`, for users
 """
 
 from __future__ import annotations

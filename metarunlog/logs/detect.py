@@ -10,12 +10,15 @@ import re
 
 from metarunlog.logs.cells import Table
 from metarunlog.logs.delimited import read_delimited
+from metarunlog.logs.events import is_events, read_events
 from metarunlog.logs.find import EVENTS, PACKED, LogFile
 from metarunlog.logs.jsonlines import looks_like_json, read_json
-from metarunlog.logs.source import NoTable, Source, read_source
+from metarunlog.logs.source import NoTable, Source, read_bytes, read_text
 
 DELIMITED = ("csv", "tsv")
 JSON = ("json", "jsonl", "jsonlines", "ndjson")
+TENSORBOARD = "tensorboard"
+FORMATS = (*DELIMITED, *JSON, TENSORBOARD)
 
 # a file of one json object is often no log but settings or a vocabulary
 _SETTINGS = re.compile(
@@ -28,23 +31,26 @@ _MAX_SINGLE = 2000  # values of such an object that may be a summary
 
 def read_log(path: str, log: LogFile) -> tuple[list[tuple[str | None, Table]], str]:
     """The tables of a file, each with its part (None for a file of one table), and how it was read. Raises NoTable."""
-    if posixpath.basename(log.path).startswith(EVENTS) or log.format in ("tensorboard", "events"):
-        raise NoTable("TensorBoard event files are not read yet")
-    if log.format is not None and log.format not in (*DELIMITED, *JSON):
-        raise NoTable(f'format "{log.format}" is not known; use one of {", ".join((*DELIMITED, *JSON))}')
+    if log.format is not None and log.format not in FORMATS:
+        raise NoTable(f'format "{log.format}" is not known; use one of {", ".join(FORMATS)}')
     if unknown := sorted(set(log.options) - {"sep", "encoding"}):
         raise NoTable(f'option "{unknown[0]}" is not known; use sep or encoding')
     encoding = log.options.get("encoding")
     sep = log.options.get("sep")
     if sep is not None and (not isinstance(sep, str) or len(sep) != 1 or sep in '"\n\r'):
         raise NoTable("sep must be one character")
-    source = read_source(path, None if encoding is None else str(encoding))
-    table, how = _read(source, log, sep)
-    if source.cut:
+    data, cut = read_bytes(path)
+    if log.format == TENSORBOARD or (log.format is None and is_events(data)):
+        table, how = read_events(data)
+    elif log.format is None and posixpath.basename(log.path).startswith(EVENTS):
+        raise NoTable("no TensorBoard event file, by its content")
+    else:
+        source = read_text(data, cut, None if encoding is None else str(encoding))
+        table, how = _read(source, log, sep)
+        how += f", {source.encoding}" if source.encoding != "utf-8" else ""
+    if cut:
         table = Table(table.names, table.columns, True)
         how += ", the archive ends early"
-    if source.encoding != "utf-8":
-        how += f", {source.encoding}"
     return [(None, table)], how
 
 

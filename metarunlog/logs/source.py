@@ -41,12 +41,19 @@ class Source:
     cut: bool  # the archive ends early: whatever the last line looks like, more was meant to follow
 
 
-def read_source(path: str, encoding: str | None = None) -> Source:
-    """The content of a log. Raises NoTable (also for what is no file, or may not be read)."""
+def read_bytes(path: str) -> tuple[bytes, bool]:
+    """The content of a log, unpacked, and whether the archive ends early.
+
+    Raises NoTable (also for what is no file, or may not be read).
+    """
     data = _snapshot(path)
     if not data:
         raise NoTable("empty")
-    data, cut = _unpack(data)
+    return _unpack(data)
+
+
+def read_text(data: bytes, cut: bool, encoding: str | None = None) -> Source:
+    """The content of a log as text. Raises NoTable."""
     text, name = _decode(data, encoding)
     if not text or text.isspace():
         raise NoTable("empty")

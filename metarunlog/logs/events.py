@@ -1,0 +1,234 @@
+"""TensorBoard event files: the scalars, a row a step and a column a tag.
+
+A file is records: length (8 bytes), its checksum (4), an Event message, its checksum (4); the checksums are CRC-32C,
+masked. Only the fields that scalars need are looked at in the protocol buffers: the layouts are those of tensorflow's
+`core/util/event.proto`, `core/framework/summary.proto` and `tensor.proto`. Version 1 writes `simple_value`, version 2
+a tensor of one number.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from metarunlog.logs.cells import Column, Table
+from metarunlog.logs.source import NoTable
+
+VERSION = b"brain.Event:"
+_HEADER = struct.Struct("<QI")
+_CRC = struct.Struct("<I")
+_FLOAT = struct.Struct("<f").unpack
+_DOUBLE = struct.Struct("<d").unpack
+#: kinds of a tensor's numbers (DataType) -> how one is packed in `tensor_content`
+_PACKED = {
+    1: "<f",
+    2: "<d",
+    3: "<i",
+    4: "<B",
+    5: "<h",
+    6: "<b",
+    9: "<q",
+    10: "<?",
+    17: "<H",
+    19: "<e",
+    22: "<I",
+    23: "<Q",
+}
+_BFLOAT16 = 14
+#: fields of a tensor that hold its numbers where `tensor_content` does not -> how one is packed; None is a varint
+_LISTS: dict[int, str | None] = {5: "<f", 6: "<d", 7: None, 10: None, 11: None, 16: None, 17: None}
+_HALVES = 13  # of float16 and bfloat16, as varints
+
+Fields = Iterator[tuple[int, Any]]  # number of a field, and its value: int, or bytes
+
+
+class _Broken(ValueError):
+    """A message that is no protocol buffer."""
+
+
+def is_events(data: bytes) -> bool:
+    """Whether this is the beginning of an event file: its first record tells the version, in any of them."""
+    if len(data) < _HEADER.size:
+        return False
+    length, crc = _HEADER.unpack_from(data)
+    return length < 1 << 20 and VERSION in data[_HEADER.size : _HEADER.size + length] and crc == _masked(data[:8])
+
+
+def read_events(data: bytes) -> tuple[Table, str]:
+    """The scalars as a table, and how it was read. A last record that is half-written is left out. Raises NoTable.
+
+    Rows are steps, in the order in which they came first; a step that a tag has again, as after a restart, is a row of
+    its own.
+    """
+    rows: dict[tuple[int, int], int] = {}  # (step, how many times the tag had it before) -> row
+    tags: dict[str, dict[int, float]] = {}  # tag -> row -> value
+    seen: dict[tuple[str, int], int] = {}
+    whole, broken = 0, None
+    try:
+        for end, record in _records(data):
+            whole = end
+            for step, tag, value in _scalars(record):
+                column = tags.setdefault(tag, {})
+                row = rows.setdefault((step, 0), len(rows))
+                if row in column:
+                    again = seen[tag, step] = seen.get((tag, step), 0) + 1
+                    row = rows.setdefault((step, again), len(rows))
+                column[row] = value
+    except _Broken as error:
+        broken = str(error)
+    if not tags:
+        raise NoTable(f"no scalars in the event file{f': {broken}' if broken else ''}")
+    partial = broken is None and whole < len(data)
+    how = "TensorBoard event file" + (f", read up to byte {whole}: {broken}" if broken else "")
+    return _table(rows, tags, partial), how
+
+
+def _table(rows: dict[tuple[int, int], int], tags: dict[str, dict[int, float]], partial: bool) -> Table:
+    import numpy as np
+
+    columns = [Column(np.array([step for step, _ in rows], dtype=np.int64))]
+    for values in tags.values():
+        cells = np.full(len(rows), np.nan)
+        cells[list(values)] = list(values.values())
+        columns.append(Column(cells, None if len(values) == len(rows) else max(values)))
+    return Table(["step", *tags], columns, partial)
+
+
+def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The whole records: where each ends, and its message. Raises _Broken where a checksum does not hold."""
+    start, size = 0, len(data)
+    while start + _HEADER.size <= size:
+        length, crc = _HEADER.unpack_from(data, start)
+        if crc != _masked(data[start : start + 8]):
+            raise _Broken("the checksum of a record's length does not hold")
+        first = start + _HEADER.size
+        end = first + length + _CRC.size
+        if end > size:
+            return
+        record = data[first : first + length]
+        if _CRC.unpack_from(data, end - _CRC.size)[0] != _masked(record):
+            raise _Broken("the checksum of a record does not hold")
+        yield end, record
+        start = end
+
+
+def _masked(data: bytes) -> int:
+    """The checksum as it stands in the file: rotated, so that one of checksums is not one of data."""
+    import google_crc32c
+
+    crc = int(google_crc32c.value(data))
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _scalars(event: bytes) -> Iterator[tuple[int, str, float]]:
+    """(step, tag, value) of an Event."""
+    step, summaries = 0, []
+    for field, value in _fields(event):
+        if field == 2 and isinstance(value, int):
+            step = value - (1 << 64) if value >> 63 else value
+        elif field == 5 and isinstance(value, bytes):
+            summaries.append(value)
+    for summary in summaries:
+        for field, value in _fields(summary):
+            if field == 1 and isinstance(value, bytes):
+                tag, number = _value(value)
+                if number is not None:
+                    yield step, tag, number
+
+
+def _value(message: bytes) -> tuple[str, float | None]:
+    """Tag and number of a Summary.Value; None where it is none: an image, a histogram, text."""
+    tag, number = "", None
+    for field, value in _fields(message):
+        if field == 1 and isinstance(value, bytes):
+            tag = value.decode(errors="replace")
+        elif field == 2 and isinstance(value, bytes) and len(value) == 4:
+            number = _FLOAT(value)[0]
+        elif field == 8 and isinstance(value, bytes):
+            number = _tensor(value)
+    return tag, number
+
+
+def _tensor(message: bytes) -> float | None:
+    """The number of a TensorProto that holds one, None for any other."""
+    kind, content, listed, sizes = 0, b"", [], []
+    for field, value in _fields(message):
+        if field == 1 and isinstance(value, int):
+            kind = value
+        elif field == 2 and isinstance(value, bytes):
+            sizes = [size for part, dim in _fields(value) if part == 2 for one, size in _fields(dim) if one == 1]
+        elif field == 4 and isinstance(value, bytes):
+            content = value
+        elif field in _LISTS or field == _HALVES:
+            listed += _numbers(value, _LISTS.get(field))
+    if any(size != 1 for size in sizes):
+        return None
+    if content and kind in _PACKED and len(content) == struct.calcsize(_PACKED[kind]):
+        return float(struct.unpack(_PACKED[kind], content)[0])
+    if content and kind == _BFLOAT16 and len(content) == 2:
+        return float(_FLOAT(b"\0\0" + content)[0])
+    if len(listed) != 1:
+        return None
+    if kind == 19:
+        return float(struct.unpack("<e", struct.pack("<H", listed[0]))[0])
+    if kind == _BFLOAT16:
+        return float(_FLOAT(b"\0\0" + struct.pack("<H", listed[0]))[0])
+    return float(listed[0])
+
+
+def _numbers(value: Any, packed: str | None) -> list[Any]:
+    """The numbers of a repeated field, packed or one by one."""
+    if packed is None:
+        if isinstance(value, int):
+            values = [value]
+        else:
+            values, at = [], 0
+            while at < len(value):
+                one, at = _varint(value, at)
+                values.append(one)
+        return [one - (1 << 64) if one >> 63 else one for one in values]
+    size = struct.calcsize(packed)
+    return (
+        [one for (one,) in struct.iter_unpack(packed, value)]
+        if isinstance(value, bytes) and len(value) % size == 0
+        else []
+    )
+
+
+def _fields(message: bytes) -> Fields:
+    """The fields of a protocol buffer, in order. Raises _Broken."""
+    at, size = 0, len(message)
+    while at < size:
+        key = message[at]
+        at += 1
+        if key > 127:
+            key, at = _varint(message, at - 1)
+        wire = key & 7
+        if wire == 0:
+            value, at = _varint(message, at)
+            yield key >> 3, value
+            continue
+        if wire == 2:
+            length, at = _varint(message, at)
+        elif wire in (1, 5):
+            length = 8 if wire == 1 else 4
+        else:
+            raise _Broken("a record is no protocol buffer")
+        if at + length > size:
+            raise _Broken("a record is no protocol buffer")
+        yield key >> 3, message[at : at + length]
+        at += length
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    """A number of variable length, and where it ends."""
+    value = shift = 0
+    while at < len(message) and shift < 70:
+        byte = message[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value & 0xFFFFFFFFFFFFFFFF, at
+        shift += 7
+    raise _Broken("a record is no protocol buffer")
