@@ -251,7 +251,22 @@ def _logs(value: Any) -> Mapping[str, Any] | None:
         path = spec.get("path") if isinstance(spec, dict) else spec
         if not isinstance(path, str) or not path or path.startswith("/") or ".." in Path(path).parts:
             raise ValueError(f'of table "{table}" must name a file inside the sub-experiment')
+        if isinstance(spec, dict) and spec.get("format") == "regex":
+            _pattern(table, spec.get("pattern"))
     return value
+
+
+def _pattern(table: str, pattern: Any) -> None:
+    """Check a regular expression with named groups."""
+    example = 'such as "loss=(?P<loss>\\S+)"'
+    if not isinstance(pattern, str):
+        raise ValueError(f'of table "{table}" needs a pattern, {example}')
+    try:
+        groups = re.compile(pattern, re.MULTILINE).groupindex
+    except re.error as error:
+        raise ValueError(f'of table "{table}" has a pattern that is no regular expression ({error})') from None
+    if not groups:
+        raise ValueError(f'of table "{table}" has a pattern without a named group; write one {example}')
 
 
 def _any(value: Any) -> Any:

@@ -13,12 +13,14 @@ from metarunlog.logs.delimited import read_delimited
 from metarunlog.logs.events import is_events, read_events
 from metarunlog.logs.find import EVENTS, PACKED, LogFile
 from metarunlog.logs.jsonlines import looks_like_json, read_json
+from metarunlog.logs.pattern import read_pattern
 from metarunlog.logs.source import NoTable, Source, read_bytes, read_text
 
 DELIMITED = ("csv", "tsv")
 JSON = ("json", "jsonl", "jsonlines", "ndjson")
 TENSORBOARD = "tensorboard"
-FORMATS = (*DELIMITED, *JSON, TENSORBOARD)
+REGEX = "regex"
+FORMATS = (*DELIMITED, *JSON, TENSORBOARD, REGEX)
 
 # a file of one json object is often no log but settings or a vocabulary
 _SETTINGS = re.compile(
@@ -33,8 +35,8 @@ def read_log(path: str, log: LogFile) -> tuple[list[tuple[str | None, Table]], s
     """The tables of a file, each with its part (None for a file of one table), and how it was read. Raises NoTable."""
     if log.format is not None and log.format not in FORMATS:
         raise NoTable(f'format "{log.format}" is not known; use one of {", ".join(FORMATS)}')
-    if unknown := sorted(set(log.options) - {"sep", "encoding"}):
-        raise NoTable(f'option "{unknown[0]}" is not known; use sep or encoding')
+    if unknown := sorted(set(log.options) - {"sep", "encoding", "pattern"}):
+        raise NoTable(f'option "{unknown[0]}" is not known; use sep, encoding or pattern')
     encoding = log.options.get("encoding")
     sep = log.options.get("sep")
     if sep is not None and (not isinstance(sep, str) or len(sep) != 1 or sep in '"\n\r'):
@@ -57,6 +59,8 @@ def read_log(path: str, log: LogFile) -> tuple[list[tuple[str | None, Table]], s
 def _read(source: Source, log: LogFile, sep: str | None) -> tuple[Table, str]:
     suffix = suffix_of(log.path)
     kind = log.format
+    if kind == REGEX:
+        return read_pattern(source.data, str(log.options.get("pattern", "")))
     if kind is None and sep is not None:
         kind = "csv"
     if kind in JSON:
