@@ -5,7 +5,8 @@ detect    which reader a file gets              delimited  csv, tsv (sniff: how 
 jsonlines JSON lines, lists, objects            events     TensorBoard's scalars
 cells     cells to columns to DataFrames        pickled    tables to bytes and back
 parsed    all tables of a sub-experiment        metrics    last, lowest and highest values
-pattern   by a user's regular expression        here       `load` and `summary`, for users
+pattern   by a user's regular expression        text       text logs, of `lines` with `shapes`, `boxes`, `tagged` JSON
+                                                here       `load` and `summary`, for users
 """
 
 from __future__ import annotations

@@ -58,6 +58,7 @@ class Table:
     names: Sequence[str]
     columns: Sequence[Column]
     partial: bool  # a last record that was half-written is left out
+    x: str | None = None  # the x axis, where its name does not tell
 
 
 def column(cells: Sequence[str], decimal: str = ".") -> Column:
@@ -144,7 +145,7 @@ def frame(table: Table, source: str) -> pd.DataFrame:
         "sparse": sorted(sparse),
         "last_nan": last_nan,
     }
-    if (x := x_axis([name for name in names if name in numeric], sparse)) is not None:
+    if (x := table.x or x_axis([name for name in names if name in numeric], sparse)) is not None:
         attrs["x"] = x
     return build(names, [col.values for col in table.columns], attrs)
 

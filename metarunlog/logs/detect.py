@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from dataclasses import replace
 
 from metarunlog.logs.cells import Table
 from metarunlog.logs.delimited import read_delimited
@@ -15,12 +16,14 @@ from metarunlog.logs.find import EVENTS, PACKED, LogFile
 from metarunlog.logs.jsonlines import looks_like_json, read_json
 from metarunlog.logs.pattern import read_pattern
 from metarunlog.logs.source import NoTable, Source, read_bytes, read_text
+from metarunlog.logs.text import read_lines
 
 DELIMITED = ("csv", "tsv")
 JSON = ("json", "jsonl", "jsonlines", "ndjson")
 TENSORBOARD = "tensorboard"
 REGEX = "regex"
-FORMATS = (*DELIMITED, *JSON, TENSORBOARD, REGEX)
+TEXT = "text"
+FORMATS = (*DELIMITED, *JSON, TENSORBOARD, TEXT, REGEX)
 
 # a file of one json object is often no log but settings or a vocabulary
 _SETTINGS = re.compile(
@@ -42,21 +45,38 @@ def read_log(path: str, log: LogFile) -> tuple[list[tuple[str | None, Table]], s
     if sep is not None and (not isinstance(sep, str) or len(sep) != 1 or sep in '"\n\r'):
         raise NoTable("sep must be one character")
     data, cut = read_bytes(path)
+    tables: list[tuple[str | None, Table]]
     if log.format == TENSORBOARD or (log.format is None and is_events(data)):
         table, how = read_events(data)
+        tables = [(None, table)]
     elif log.format is None and posixpath.basename(log.path).startswith(EVENTS):
         raise NoTable("no TensorBoard event file, by its content")
     else:
         source = read_text(data, cut, None if encoding is None else str(encoding))
-        table, how = _read(source, log, sep)
+        tables, how = _read(source, log, sep)
         how += f", {source.encoding}" if source.encoding != "utf-8" else ""
     if cut:
-        table = Table(table.names, table.columns, True)
+        tables = [(part, replace(table, partial=True)) for part, table in tables]
         how += ", the archive ends early"
+    return tables, how
+
+
+def _read(source: Source, log: LogFile, sep: str | None) -> tuple[list[tuple[str | None, Table]], str]:
+    if log.format == TEXT:
+        return read_lines(source.data)
+    try:
+        table, how = _read_one(source, log, sep)
+    except NoTable as e:
+        if log.format is not None or sep is not None or suffix_of(log.path) in (*DELIMITED, *JSON):
+            raise
+        try:
+            return read_lines(source.data)
+        except NoTable as none:
+            raise NoTable(f"{none}") from e
     return [(None, table)], how
 
 
-def _read(source: Source, log: LogFile, sep: str | None) -> tuple[Table, str]:
+def _read_one(source: Source, log: LogFile, sep: str | None) -> tuple[Table, str]:
     suffix = suffix_of(log.path)
     kind = log.format
     if kind == REGEX:

@@ -14,7 +14,7 @@ from metarunlog.files import RUN_LOG
 
 DEPTH = 4  # a file of the sub-experiment itself is at depth 1
 MAX_SIZE = 256 << 20  # bytes; larger files only where named
-SUFFIXES = frozenset({"csv", "tsv", "txt", "log", "json", "jsonl", "ndjson"})
+SUFFIXES = frozenset({"csv", "tsv", "txt", "log", "json", "jsonl", "ndjson", "out", "err", "stdout", "stderr"})
 PACKED = frozenset({"gz", "xz"})
 EVENTS = "events.out.tfevents"  # TensorBoard's
 
@@ -66,11 +66,11 @@ def natural(path: str) -> tuple[list[str | int], str]:
 
 
 def _known(name: str) -> bool:
-    """Whether a name is one of a log. `log` alone is Chainer's."""
+    """Whether a name is one of a log. `log` alone is Chainer's, `workerlog.0` Paddle's."""
     stem, _, suffix = name.lower().rpartition(".")
     if suffix in PACKED:
         stem, _, suffix = stem.rpartition(".")
-    return (suffix in SUFFIXES and bool(stem)) or name.startswith(EVENTS) or name == "log"
+    return (suffix in SUFFIXES and bool(stem)) or name.startswith((EVENTS, "workerlog.")) or name == "log"
 
 
 def _named(root: str, key: str, spec: str | Mapping[str, Any]) -> list[LogFile]:
