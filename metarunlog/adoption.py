@@ -9,6 +9,7 @@ from typing import Any
 from metarunlog.errors import TemplateError
 from metarunlog.experiment import SubExperiment
 from metarunlog.files import sha256
+from metarunlog.grid import canonical
 from metarunlog.sources import Sources
 
 Lengths = tuple[int, int] | None  # of the beginning and the end that are compared; None is all of it
@@ -37,9 +38,15 @@ class Adoption:
         for sub in self._candidates(params):
             there = self._sources.on_disk(sub.dir)
             rendered = self._sources.render(params, sub.id)
-            if there and all(self._sources.is_as_rendered(name, there[name], rendered[name]) for name in rendered):
+            same = there and all(self._sources.is_as_rendered(name, there[name], rendered[name]) for name in rendered)
+            if same and not self._differs_unseen(params, sub.params):
                 return self._left.pop(sub.id)
         return None
+
+    def _differs_unseen(self, params: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+        """Whether a param that no file shows (`run` may use it) had another value: then it was another run."""
+        unseen = params.keys() & before.keys() - self._sources.variables
+        return any(canonical({name: params[name]}) != canonical({name: before[name]}) for name in unseen)
 
     def _candidates(self, params: Mapping[str, Any]) -> Iterator[SubExperiment]:
         if not self._left:

@@ -37,6 +37,7 @@ class Row:
     hashes: Mapping[str, str] = field(default_factory=dict)  # file -> sha256 of the rendered content
     old: Mapping[str, str] = field(default_factory=dict)  # file -> sha256 of what is there now
     archived: Path | None = None  # where its folder is, if it is to be brought back from the archive
+    running: bool = False
 
     @property
     def is_done(self) -> bool:
@@ -73,8 +74,9 @@ class Plan:
             old = self.ledger.entries.get(row.id, Entry(row.params))
             entry = replace(old, params=row.params, orphan=False, known=True)
             if row.verdict != "keep":
-                was = {**old.was, **old.files} if row.verdict == "render" else {}
-                entry = replace(entry, files=row.hashes, was=was)
+                was = _replacing(old) if row.verdict == "render" else {}
+                others = {name: h for name, h in old.files.items() if name not in row.hashes}  # not made any more
+                entry = replace(entry, files={**others, **row.hashes}, was=was)
             entries[row.id] = entry
         if self.ledger.found == "broken":
             files.put_aside(self.experiment.dir / files.LEDGER, self.experiment.memory / files.REPLACED)
@@ -87,7 +89,8 @@ class Plan:
         return Ledger.read(self.experiment).to_bytes() == self.ledger.to_bytes()
 
     def apply(self, rows: Iterable[Row], *, force: bool = False) -> None:
-        """Write the folders and files of `rows`; those to keep only with `force`, the old file going to `.mrl.d/`.
+        """Write the folders and files of `rows`; those to keep only with `force`, the old file going to `.mrl.d/`, and
+        not while they run.
 
         `settle` is to follow where all is done.
         """
@@ -96,7 +99,7 @@ class Plan:
             sub_dir = self.experiment.dir / row.id
             if row.archived is not None:
                 archive.bring_back(self.experiment, row.id, row.archived)
-            if row.verdict == "unchanged" or (row.verdict == "keep" and not force):
+            if row.verdict == "unchanged" or (row.verdict == "keep" and (row.running or not force)):
                 continue
             rendered = self.sources.render(row.params, row.id) if row.differs else {}
             for name in row.differs:
@@ -108,7 +111,7 @@ class Plan:
                 files.write(sub_dir / files.META, meta_of(row.params, row.id))
             entry = self.ledger.entries[row.id]
             if entry.was or row.verdict == "keep":
-                self._written[row.id] = replace(entry, files=row.hashes, was={}, keep={})
+                self._written[row.id] = replace(entry, files={**entry.files, **row.hashes}, was={}, keep={})
 
     def settle(self) -> None:
         """Note in the ledger what `apply` has replaced."""
@@ -142,8 +145,11 @@ class Plan:
             self.ledger.write()
 
 
-def plan(experiment: Experiment, *, anew: bool = False) -> Plan:
-    """What a makebatch would do now; `anew` as if there were no sub-experiments. InputError where it cannot be done."""
+def plan(experiment: Experiment, *, anew: bool = False, force: bool = False) -> Plan:
+    """What a makebatch would do now. InputError where it cannot be done.
+
+    `anew`: as if there were no sub-experiments. `force`: as if no hand edit had been accepted.
+    """
     sources = Sources.read(experiment)
     ledger = Ledger.read(experiment)
     if ledger.strangers:
@@ -166,7 +172,8 @@ def plan(experiment: Experiment, *, anew: bool = False) -> Plan:
     for params, key in points:
         if key in number_of:
             id_ = number_of[key]
-            rows.append(_judge(sources, ledger.entries[id_], there.get(id_), id_, params))
+            entry = replace(ledger.entries[id_], keep={}) if force else ledger.entries[id_]
+            rows.append(_judge(sources, entry, there.get(id_), id_, params))
         elif (sub := adoption.take(params)) is not None:
             hashes = sources.hashes(sources.on_disk(sub.dir) or {})
             rows.append(
@@ -194,15 +201,28 @@ def archive_all(experiment: Experiment) -> Path | None:
     Returns that folder, None where there is nothing to move. InputError while a run is going on.
     """
     ledger = Ledger.read(experiment)
-    subs = ledger.existing()
+    ids = to_archive(experiment)
+    if not ledger.entries:
+        return None
+    folder = archive.put_all_away(experiment, ids, ledger.to_bytes())
+    forget(experiment)
+    return folder
+
+
+def to_archive(experiment: Experiment) -> list[str]:
+    """The sub-experiments that `archive_all` moves. InputError while a run is going on."""
+    subs = Ledger.read(experiment).existing()
     running = [sub.id for sub in subs if sub.state == "running"]
     if running:
         raise InputError(f"{experiment.path}/{running[0]} is running; stop it or wait, then use -replace")
-    if not ledger.entries:
-        return None
-    folder = archive.put_all_away(experiment, [sub.id for sub in subs], ledger.to_bytes())
-    forget(experiment)
-    return folder
+    return [sub.id for sub in subs]
+
+
+def _replacing(entry: Entry) -> dict[str, list[str]]:
+    """What mrl wrote to the files that it is about to replace, also where it was killed in between."""
+    names = (*entry.was, *entry.files)
+    found = {name: [*entry.was.get(name, ()), entry.files.get(name, "")] for name in names}
+    return {name: [h for h in dict.fromkeys(hashes) if h] for name, hashes in found.items()}
 
 
 def meta_of(params: Mapping[str, Any], id_: str) -> bytes:
@@ -234,20 +254,28 @@ def _judge(sources: Sources, entry: Entry, sub: SubExperiment | None, id_: str, 
         differs.append(name)
         if now is not None:
             old[name] = now
-        if now is not None and now not in (entry.files.get(name), entry.was.get(name)):
+        if now is not None and not entry.wrote(name, now):
             edited.append(name)
     row = Row(id_, params, "unchanged", "", tuple(differs), hashes, old, _archived(sources.experiment, sub))
     if not differs:
         fits = _says(sub.dir, params, id_)
         return row if fits else replace(row, verdict="render", why=f"{files.META} changes")
-    started = sub.started(rendered)
-    if started:
-        return replace(row, verdict="keep", why=f"{started}, and {differs[0]} would change")
-    if edited:
-        known = edited[0] in entry.files
-        says = "was edited by hand" if known else "is of unknown origin, and would change"
-        return replace(row, verdict="keep", why=f"{edited[0]} {says}")
-    return replace(row, verdict="render", why=f"{differs[0]} changes")
+    first = edited[0] if edited else differs[0]
+    known = first in entry.files
+    says = f"{first} {'was edited by hand' if known else 'is of unknown origin, and would change'}"
+    running = sub.state == "running"
+    if started := "it is running" if running else sub.started({*rendered, *_written_before(entry, sub)}):
+        changes = says if edited and known else f"{first} {'would change' if first in old else 'is missing'}"
+        return replace(row, verdict="keep", why=f"{started}, and {changes}", running=running)
+    return replace(row, verdict="keep", why=says) if edited else replace(row, verdict="render", why=f"{first} changes")
+
+
+def _written_before(entry: Entry, sub: SubExperiment) -> Iterator[str]:
+    """Files that mrl wrote, under a name that no source has any more, and that are as it wrote them."""
+    for name in entry.files:
+        data = files.read(sub.dir / name)
+        if data is not None and entry.wrote(name, sha256(data)):
+            yield name
 
 
 def _archived(experiment: Experiment, sub: SubExperiment) -> Path | None:

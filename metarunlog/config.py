@@ -203,7 +203,7 @@ def _format(name: str) -> Callable[[Any], str]:
             fits = all(number_in(text.format(**{name: n}), text, name) == n for n in (7, 12))
         except (LookupError, ValueError, AttributeError):
             fits = False
-        if not fits:
+        if not fits or re.search(r"[/\\\x00-\x1f\x7f]|^[-.~]", text):
             raise ValueError(f"must be a format such as '{{{name}:04d}}', not \"{text}\"")
         return text
 

@@ -40,6 +40,11 @@ class SubExperiment:
         run = self.run
         return None if run is None else str(run.get("state"))
 
+    @property
+    def running(self) -> bool:
+        """Whether its newest launch is going on."""
+        return self.state == "running"
+
     def started(self, written: Iterable[str]) -> str | None:
         """Why this counts as started, or None: a run record, `.mrl.done`, or a file that is not in `written`."""
         try:

@@ -154,6 +154,19 @@ _SAID = {
     ast.Subscript: "an index in brackets",
     ast.JoinedStr: "an f-string",
     ast.Starred: "a star",
+    ast.Lambda: "lambda",
+    ast.Set: "a set",
+    ast.LShift: "<<",
+    ast.RShift: ">>",
+    ast.BitAnd: "&",
+    ast.BitOr: "|",
+    ast.BitXor: "^",
+    ast.MatMult: "@",
+    ast.Invert: "~",
+    ast.NamedExpr: ":=",
+    ast.GeneratorExp: "a comprehension without brackets",
+    ast.SetComp: "a set",
+    ast.DictComp: "a comprehension of a dict",
 }
 _SMALL = {int, float, bool, type(None)}
 

@@ -161,7 +161,9 @@ def _kept(points: Iterable[dict[str, object]], wheres: Sequence[tuple[Condition,
                 if not condition.holds(point):
                     break
             except ExpressionError as error:
-                raise DirectiveError(f'the condition of MRL:where, "{condition.text[:60]}", {error}', line) from None
+                hint = "; make the grid smaller, or the condition shorter" if str(error).startswith("would") else ""
+                what = f'the condition of MRL:where, "{condition.text[:60]}", {error}{hint}'
+                raise DirectiveError(what, line) from None
         else:
             yield point
 

@@ -189,14 +189,16 @@ class Launcher:
         files.write(sub.dir / files.RUN, files.to_json(record))
 
 
-def choose(experiment: Experiment, ids: Sequence[str] | None, *, failed: bool) -> tuple[list[SubExperiment], list[str]]:
+def choose(
+    experiment: Experiment, ids: Sequence[str] | None, *, failed: bool, orphans: bool
+) -> tuple[list[SubExperiment], list[str]]:
     """Those to launch, and the ids of those that are passed over: they have run, or (with `failed`) did not fail."""
     wanted = ("failed", "interrupted") if failed else (None,)
     todo, skipped = [], []
     for sub in experiment.subs:
         if ids is not None and sub.id not in ids:
             continue
-        if sub.state in wanted and not (sub.orphan and ids is None):
+        if sub.state in wanted and (orphans or not sub.orphan):
             todo.append(sub)
         else:
             skipped.append(sub.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ class Entry:
     params: Mapping[str, Any]  # without subExpId
     orphan: bool = False
     files: Mapping[str, str] = field(default_factory=dict)  # file -> sha256 of what mrl wrote there
-    was: Mapping[str, str] = field(default_factory=dict)  # the same of files that are being replaced
+    was: Mapping[str, Sequence[str]] = field(default_factory=dict)  # the same of files that are being replaced
     keep: Mapping[str, str] = field(default_factory=dict)  # file -> sha256 of a hand edit that the user wants
     known: bool = True  # False: a folder with a config, of which nothing says what its params are
 
@@ -32,6 +32,10 @@ class Entry:
             value["orphan"] = True
         value |= {name: dict(hashes) for name, hashes in (("was", self.was), ("keep", self.keep)) if hashes}
         return value
+
+    def wrote(self, name: str, content: str) -> bool:
+        """Whether mrl wrote this content (its sha256) to a file."""
+        return content == self.files.get(name) or content in self.was.get(name, ())
 
     @classmethod
     def from_json(cls, value: Any) -> Entry | None:
@@ -78,7 +82,7 @@ class Ledger:
         for id_ in _folders(experiment):
             if id_ not in entries and (entry := Entry.of_folder(experiment.dir / id_, templates)):
                 entries[id_] = entry
-            last = max(last, experiment.sub_number(id_) or 0)
+        last = max(last, _highest(experiment))
         for id_, folder in archive.archived(experiment).items():
             if id_ not in entries and (entry := _archived_entry(folder, templates)):
                 entries[id_] = entry
@@ -148,6 +152,14 @@ def _parse(data: bytes | None, experiment: Experiment) -> tuple[dict[str, Entry]
 def _archived_entry(folder: Path, templates: tuple[str, ...]) -> Entry | None:
     entry = Entry.from_json(archive.entry_of(folder)) or Entry.of_folder(folder, templates)
     return replace(entry, orphan=True) if entry else None
+
+
+def _highest(experiment: Experiment) -> int:
+    """The highest number that something in the experiment's folder has, whatever it is."""
+    try:
+        return max((experiment.sub_number(name) or 0 for name in os.listdir(experiment.dir)), default=0)
+    except FileNotFoundError:
+        return 0
 
 
 def _folders(experiment: Experiment) -> Iterator[str]:

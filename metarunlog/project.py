@@ -87,7 +87,7 @@ class Project:
             return self.experiment(str(folder.parent)), folder.name
         first, _, second = word.rstrip("/").rpartition("/")
         if not first:
-            raise NoSuchError(f"{word} names no sub-experiment; write EXP/SUB, as in 3/12")
+            raise NoSuchError(f"'{word}' names no sub-experiment; write EXP/SUB, as in 3/12")
         return self.experiment(first), second
 
     def names_experiment(self, word: str) -> bool:

@@ -12,6 +12,8 @@ from metarunlog.experiment import Experiment, SubExperiment
 from metarunlog.grid import canonical
 from metarunlog.ledger import Entry, Ledger
 
+RUNNING = "{}/{} is running; stop it or wait"
+
 #: What analysis made of a sub-experiment: its files, and the lines of the journal that are about them.
 Made = tuple[Iterable[Path], bytes]
 
@@ -25,8 +27,8 @@ def prune(
     ledger = ledger.with_entries({sub.id: replace(ledger.entries[sub.id], orphan=True) for sub in subs})
     ledger.write()
     for sub in subs:
-        if sub.state == "running":
-            yield sub, f"{experiment.path}/{sub.id} is running; stop it or wait"
+        if sub.running:
+            yield sub, RUNNING.format(experiment.path, sub.id)
             continue
         try:
             archive.put_away(experiment, sub.id, ledger.entries[sub.id].to_json(), *made_of(sub.id))
@@ -65,7 +67,9 @@ def find(experiment: Experiment, word: str) -> Archived:
     generations = list(archive.replaced(experiment))
     if any(sub.id == id_ for sub in ledger.existing()):
         older = [str(folders[id_].relative_to(experiment.root)) for _, folders in generations if id_ in folders]
-        raise InputError(f"{shown} is there{', an older one is in ' if older else ''}{', '.join(older)}")
+        raise InputError(
+            f"{shown} is there, so nothing is to do{'; an older one is in ' if older else ''}{', '.join(older)}"
+        )
     pruned = archive.archived(experiment)
     if id_ in pruned:
         return Archived(experiment, id_, pruned[id_], None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,17 +31,16 @@ class Sources:
         if not config.confTemplFile:
             raise TemplateError("no template: set confTemplFile", file=files.CONFIG)
         templates: dict[str, Template] = {}
-        delimiters = None
         for name in config.confTemplFile:
             shown = f"{experiment.path}/{name}"
-            data = files.read(experiment.dir / name)
+            data = _read(experiment, name)
             if data is None:
                 raise TemplateError(
                     "there is no such template; create it, or copy one with `mrl new -cp EXP`", file=shown
                 )
-            templates[name] = Template.parse(data, shown, directives=not templates, delimiters=delimiters)
-            delimiters = delimiters or templates[name].delimiters
-        copies = {name: files.read(experiment.dir / name) for name in config.copyFiles if name not in templates}
+            first = next(iter(templates.values()), None)
+            templates[name] = Template.parse(data, shown) if first is None else first.further(data, shown)
+        copies = {name: _read(experiment, name) for name in config.copyFiles if name not in templates}
         return cls(experiment, templates, {name: data for name, data in copies.items() if data is not None})
 
     @property
@@ -51,7 +51,12 @@ class Sources:
     @property
     def uses_number(self) -> bool:
         """Whether the same params give another file in another sub-experiment."""
-        return any("subExpId" in template.variables for template in self.templates.values())
+        return "subExpId" in self.variables
+
+    @cached_property
+    def variables(self) -> frozenset[str]:
+        """The names that the templates use."""
+        return frozenset().union(*(template.variables for template in self.templates.values()))
 
     def render(self, params: Mapping[str, Any], id_: str) -> dict[str, bytes]:
         """File name -> content, for one point of the grid."""
@@ -86,7 +91,23 @@ class Sources:
 
     @property
     def warnings(self) -> list[str]:
-        """What looks wrong in the templates, a line each. A param counts as used if any template uses it."""
-        used = {name for template in self.templates.values() for name in template.variables}
+        """What looks wrong in the files, a line each. A param is used if a template or the command of a launch does."""
+        config = self.experiment.config
+        used = {*self.variables, *re.findall(r"\w+", config.run)}
         found = [warning for template in self.templates.values() for warning in template.warnings]
-        return [warning for warning in found if not any(f"'{name}'" in warning for name in used)]
+        found = [warning for warning in found if not any(f"'{name}'" in warning for name in used)]
+        missing = [name for name in config.copyFiles if name not in self.templates and name not in self.copies]
+        where = self.experiment.path
+        return [*found, *(f"{where}/{name}: copyFiles names it, but it is not there" for name in missing)]
+
+
+def _read(experiment: Experiment, name: str) -> bytes | None:
+    """A file of the experiment's folder; None where there is none. TemplateError for what is no file."""
+    path = experiment.dir / name
+    try:
+        if path.exists() and not path.is_file():  # the opening of a named pipe would wait for a writer
+            raise TemplateError("is no file; put a file there", file=f"{experiment.path}/{name}")
+        return files.read(path)
+    except OSError as error:
+        what = f"cannot be read ({error.strerror}); make it readable"
+        raise TemplateError(what, file=f"{experiment.path}/{name}") from None

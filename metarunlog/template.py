@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 LINE_END = re.compile(r"\r\n|\r|\n")
 MAX_WIDTH = 10_000  # of a formatted value, and of a number that a method or filter is called with
-_STRAY = re.compile(r"\bMRL:\s*(grid|params|where|delimiters)\b")
+_STRAY = re.compile(r"\bMRL\s?:\s*(grid|params|where|delimiters)\b", re.IGNORECASE)
 _DEFAULT = ("{{", "}}")
 _PAIRS = [("<<", ">>"), ("[[", "]]"), ("<%", "%>"), ("@@", "@@"), ("<|", "|>"), ("~~", "~~")]
 _CLOSING = {"<!--": " -->", "/*": " */", "(*": " *)", "{-": " -}", "--[[": " ]]", "{#": " #}", "<%--": " --%>"}
@@ -226,7 +226,13 @@ class Template:
 
     @classmethod
     def parse(
-        cls, data: bytes, name: str, *, directives: bool = True, delimiters: tuple[str, str] | None = None
+        cls,
+        data: bytes,
+        name: str,
+        *,
+        directives: bool = True,
+        delimiters: tuple[str, str] | None = None,
+        first: Template | None = None,
     ) -> Template:
         """The template of a file's bytes. Raises TemplateError, with the line.
 
@@ -244,6 +250,8 @@ class Template:
             if one.kind == "delimiters":
                 delimiters = _delimiters(one, name)
         comment = _comment(name, block)
+        if first is not None:
+            comment = f"to {first.name}: {first._comment}"
         try:
             jinja, variables = _compile(body, delimiters)
         except Exception as error:
@@ -252,6 +260,10 @@ class Template:
         strays = [f"{name}:{line}: {says}" for line in _strays(body)]
         unused = [f"{name}:{_line_of(found, p)}: param '{p}' is never used" for p in params[0] if p not in variables]
         return cls(name, found, params, variables, (*strays, *unused), delimiters, body, bom, codec, comment, jinja)
+
+    def further(self, data: bytes, name: str) -> Template:
+        """The template of another file of the same experiment: all its lines are text, with this one's delimiters."""
+        return Template.parse(data, name, directives=False, delimiters=self.delimiters, first=self)
 
     def render(self, values: Mapping[str, object]) -> bytes:
         """The file for one sub-experiment; ``values`` are its params, subExpId and expId. Raises TemplateError."""
@@ -307,7 +319,7 @@ _STRAY_SAYS = "looks like a directive, but only the last lines are directives, a
 
 
 def _strays(body: str) -> list[int]:
-    if "MRL:" not in body:
+    if "mrl" not in body.lower():
         return []
     return [number for number, line in enumerate(_lines(body), 1) if _STRAY.search(line)]
 
@@ -347,12 +359,12 @@ def _explained(
     braces = " ".join(delimiters or _DEFAULT)
     advice = (
         f"; if {braces} there is the file's own, write variables as {start}lr{end} and add the line: "
-        f"{comment} MRL:delimiters = ['{start}', '{end}']{_CLOSING.get(comment, '')}"
+        f"{comment} MRL:delimiters = ['{start}', '{end}']{_CLOSING.get(comment.split()[-1], '')}"
     )
     if isinstance(error, TemplateSyntaxError):
-        return TemplateError(
-            f"Jinja cannot read this: {(error.message or '').rstrip('.')}{advice}", file=name, line=error.lineno
-        )
+        says = (error.message or "").rstrip(".")
+        says = says if says.startswith("there is no variable") else f"Jinja cannot read this: {says}"
+        return TemplateError(f"{says}{advice}", file=name, line=error.lineno)
     missing = re.fullmatch(r"'(.+)' is undefined", str(error)) if isinstance(error, UndefinedError) else None
     if missing:
         known = sorted(values or {}, key=lambda given: (given in IDS, given))

@@ -6,10 +6,12 @@ import json
 import os
 import resource
 import shutil
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from faults import killed_at
 from support import TEMPLATE, ProjectDir, one_line, tree
 
 LONG = bool(os.environ.get("MRL_LONG"))
@@ -253,6 +255,127 @@ def test_where_passes_over_orphans_that_lack_the_name(project: ProjectDir) -> No
     for wrong in ("wdd == 2", "wd = 2"):
         assert "--where" in one_line(project.mrl("run", "--where", wrong, code=2).err)
         assert "--where" in one_line(project.mrl("analyze", "--where", wrong, code=2).err)
+
+
+def test_a_param_that_only_the_launch_uses_is_not_mixed_up(make_project: Make) -> None:
+    """The files of two seeds are the same: what ran with one is not taken for the other."""
+    project = make_project({"conf.yaml": "lr: 1\n# MRL:grid['seed'] = [1, 2]\n"})
+    project.configure(run="printf 'step,loss\\n0,{{ seed }}\\n' > metrics.csv")
+    project.mrl("new", "-nc")
+    assert "never used" not in project.mrl("makebatch").err
+    project.mrl("run")
+    project.write({f"{EXP}/conf.yaml": "lr: 1\n# MRL:grid['seed'] = [3, 2, 1]\n"})
+    assert project.mrl("makebatch").out == "2 unchanged, 1 new (003)\n"
+    project.write({f"{EXP}/conf.yaml": "lr: {{ lr }}\n# MRL:grid['seed'] = [3, 2, 1]\n# MRL:grid['lr'] = [1, 5]\n"})
+    assert project.mrl("makebatch").out == "3 new (004-006), 3 adopted (001-003)\n"
+    params = {sub: json.loads(project.read(f"{EXP}/{sub}/.mrl"))["params"]["seed"] for sub in ("001", "002", "003")}
+    assert params == {"001": 1, "002": 2, "003": 3}
+
+
+def test_force_overwrites_what_was_accepted_and_never_what_runs(project: ProjectDir) -> None:
+    project.log("001")
+    project.write({f"{EXP}/conf.yaml": TEMPLATE.replace("lr:", "rate:")})
+    assert project.mrl("makebatch", "--keep").out == "1 unchanged, 3 rendered (002-004)\n"
+    record = {"state": "running", "pid": os.getpid(), "host": socket.gethostname()}
+    project.write({f"{EXP}/001/.mrl.run": json.dumps(record)})
+    done = project.mrl("makebatch", "--force", "--json", code=1).json
+    assert [(one["id"], one["why"]) for one in done["kept"]] == [("001", "it is running, and conf.yaml would change")]
+    assert project.read(f"{EXP}/001/conf.yaml").startswith("lr:")
+    (project.root / EXP / "001/.mrl.run").unlink()
+    assert project.mrl("makebatch", "--force").out == "3 unchanged, 1 rendered (001)\n"
+    assert project.read(f"{EXP}/001/conf.yaml").startswith("rate:")
+
+
+def test_files_that_mrl_wrote_are_no_start(make_project: Make) -> None:
+    project = make_project({"conf.yaml": TEMPLATE, "a.txt": "a"})
+    project.configure(copyFiles=["conf.yaml", "a.txt"])
+    project.commit()
+    project.mrl("new")
+    project.mrl("makebatch")
+    project.configure(copyFiles=["conf.yaml"])
+    for word in ("rate:", "speed:"):
+        project.write({f"{EXP}/conf.yaml": TEMPLATE.replace("lr:", word)})
+        assert project.mrl("makebatch").out == "4 rendered (001-004)\n"
+    project.write({f"{EXP}/001/a.txt": "changed by a run", f"{EXP}/conf.yaml": TEMPLATE})
+    assert project.mrl("makebatch", code=1).out == "3 rendered (002-004), 1 kept (001)\n"
+
+
+def test_killed_twice_our_own_files_are_still_ours(make_project: Make, tmp_path: Path) -> None:
+    project = make_project({"conf.yaml": "v: 0\na: {{ a }}\n# MRL:grid['a'] = range(8)\n"})
+    project.mrl("new")
+    project.mrl("makebatch")
+    for version in (1, 2):
+        conf = project.read(f"{EXP}/conf.yaml").replace(f"v: {version - 1}", f"v: {version}")
+        project.write({f"{EXP}/conf.yaml": conf})
+        assert killed_at(6 + 6 * version, project, tmp_path / f"fault-{version}", "makebatch")[0] == -9
+    versions = {project.read(f"{EXP}/{n:03d}/conf.yaml")[:4] for n in range(1, 9)}
+    assert len(versions) > 1, "some were written before the kill"
+    project.write({f"{EXP}/conf.yaml": project.read(f"{EXP}/conf.yaml").replace("v: 2", "v: 3")})
+    assert project.mrl("makebatch").out == "8 rendered (001-008)\n"
+
+
+def test_a_kept_config_does_not_stop_doit(project: ProjectDir) -> None:
+    for sub in ("001", "002"):
+        project.log(sub)
+    project.write({f"{EXP}/conf.yaml": TEMPLATE.replace("lr:", "rate:")})
+    assert f"{EXP}/001 is kept" in project.mrl("doit", code=1).out
+    assert (project.root / EXP / "analysis/index.html").exists()
+    assert project.analyze() == []
+
+
+def test_what_is_no_file_is_told(project: ProjectDir) -> None:
+    project.configure(copyFiles=["conf.yaml", "sub", "missing.txt"])
+    (project.root / EXP / "sub").mkdir()
+    assert f"{EXP}/sub: is no file; put" in one_line(project.mrl("makebatch", code=3).err)
+    (project.root / EXP / "sub").rmdir()
+    os.mkfifo(project.root / EXP / "sub")
+    assert f"{EXP}/sub: is no file; put" in one_line(project.mrl("makebatch", code=3).err)
+    (project.root / EXP / "sub").unlink()
+    (project.root / EXP / "005").write_text("a file where a folder would be")
+    project.write({f"{EXP}/conf.yaml": TEMPLATE.replace("[1, 2]", "[1, 2, 3]")})
+    done = project.mrl("makebatch")
+    assert done.out == "4 unchanged, 2 new (006-007)\n"
+    assert f"mrl: warning: {EXP}/missing.txt: copyFiles names it, but it is not there" in done.err
+
+
+def test_the_second_template_gets_its_advice_for_the_first(make_project: Make) -> None:
+    project = make_project({"a.sh": "lr={{ lr }}\n# MRL:grid['lr'] = [1]\n", "b.json": '{"a": {{"b": 1}}}\n'})
+    project.configure(confTemplFile=["a.sh", "b.json"], copyFiles=["a.sh", "b.json"])
+    project.commit()
+    project.mrl("new")
+    error = one_line(project.mrl("makebatch", code=3).err)
+    assert f"{EXP}/b.json:1: " in error
+    assert error.endswith(f"add the line: to {EXP}/a.sh: # MRL:delimiters = ['<<', '>>']")
+
+
+def test_dry_runs_tell_what_the_command_would_refuse(project: ProjectDir) -> None:
+    assert "would be archived: 001-004" in project.mrl("makebatch", "-replace", "-n").err
+    record = {"state": "running", "pid": os.getpid(), "host": socket.gethostname()}
+    project.write({f"{EXP}/001/.mrl.run": json.dumps(record)})
+    assert "001 is running" in one_line(project.mrl("makebatch", "-replace", "-n", code=3).err)
+    project.write({f"{EXP}/conf.yaml": TEMPLATE.replace("0.1, ", "")})
+    assert "001 is running" in project.mrl("prune", "-n", code=1).err
+
+
+def test_only_takes_the_numbers_there_are(project: ProjectDir) -> None:
+    project.configure(run="true")
+    shutil.rmtree(project.root / EXP / "002")
+    assert project.mrl("run", "-n", "--only", "1-3", "--json").json["ran"] == ["001", "003"]
+    assert "no sub-experiment 2" in one_line(project.mrl("run", "--only", "2", code=3).err)
+    assert "from 7 to 9" in one_line(project.mrl("run", "--only", "7-9", code=3).err)
+    assert "no number or range" in one_line(project.mrl("run", "--only", "1" * 5000, code=2).err)
+
+
+def test_where_leaves_orphans_out_of_a_run(make_project: Make) -> None:
+    project = make_project({"conf.yaml": "lr: {{ lr }}\n# MRL:grid['lr'] = [1, 2, 3, 'x']\n"})
+    project.configure(run="true")
+    project.commit()
+    project.mrl("new")
+    project.mrl("makebatch")
+    project.write({f"{EXP}/conf.yaml": "lr: {{ lr }}\n# MRL:grid['lr'] = [3, 4]\n"})
+    project.mrl("makebatch")
+    assert project.mrl("run", "-n", "--where", "lr < 9", "--json").json["ran"] == ["003", "005"]
+    assert project.mrl("run", "-n", "--only", "1-3", "--where", "lr < 9", "--json").json["ran"] == ["001", "002", "003"]
 
 
 # --- scale ---

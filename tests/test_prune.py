@@ -100,7 +100,7 @@ def test_params_that_return_bring_it_back(pruned: ProjectDir) -> None:
     assert (done["unchanged"], done["new"], done["restored"]) == (["001", "002", "003"], [], ["002"])
     assert not (pruned.root / EXP / "002").exists(), "-n changes nothing"
     assert "makebatch:0001/002" in pruned.mrl("status", "-v").out
-    assert pruned.mrl("makebatch").out == "3 unchanged, 1 of them back from the archive (002)\n"
+    assert pruned.mrl("makebatch").out == "3 unchanged; 1 came back from the archive (002)\n"
     assert tree(pruned.root / EXP / "002") == archived
     assert pruned.mrl("run").out.startswith("nothing to run")
 
@@ -157,7 +157,10 @@ def test_what_is_replaced_can_be_restored_where_its_number_is_free(whole: Projec
     before = state(project, "003")
     project.write({f"{EXP}/conf.yaml": "lr: {{ lr }}\n# MRL:grid['lr'] = [5]\n"})
     assert project.mrl("makebatch", "-replace").out == "1 new (001)\n"
-    assert "001 is there, an older one is in exp/0001/.mrl.d/archive/1/001" in project.mrl("restore", "1/1", code=3).err
+    assert (
+        "001 is there, so nothing is to do; an older one is in exp/0001/.mrl.d/archive/1/001"
+        in project.mrl("restore", "1/1", code=3).err
+    )
     project.mrl("restore", "last/003")
     assert state(project, "003") == before
     assert project.mrl("makebatch").out == "1 unchanged, 1 orphan\n"
@@ -172,7 +175,7 @@ def test_errors_say_what_is_there(pruned: ProjectDir) -> None:
         ("1/77", "exp/0001/077 is not archived; archived are 002"),
         ("1/x", "exp/0001/x is not archived"),
         ("7/1", "there is no experiment 7"),
-        ("1", "1 names no sub-experiment; write EXP/SUB"),
+        ("1", "'1' names no sub-experiment; write EXP/SUB"),
     ):
         err = pruned.mrl("restore", word, code=3).err
         assert message in err and len(err.splitlines()) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,21 +75,23 @@ def selected(experiment: Experiment, only: str | None, where: str | None) -> lis
         numbers = set()
         for part in _ranges(only):
             found = {number for number in known if number is not None and number in part}
-            if len(found) < len(part):
-                missing = next(n for n in part if n not in known)
+            if not found:
+                which = str(part[0]) if len(part) == 1 else f"from {part[0]} to {part[-1]}"
                 raise InputError(
-                    f"experiment {experiment.name} has no sub-experiment {missing}; `mrl summary` lists them"
+                    f"experiment {experiment.name} has no sub-experiment {which}; `mrl summary` lists them"
                 )
             numbers |= found
     return [
-        sub.id for number, sub in known.items() if (numbers is None or number in numbers) and fits(dict(sub.params))
+        sub.id
+        for number, sub in known.items()
+        if (numbers is None or number in numbers) and fits(sub.params, sub.orphan)
     ]
 
 
-def _fits(where: str | None, known: Collection[str]) -> Callable[[dict[str, Any]], bool]:
-    """Whether params fit a condition. An orphan may lack a param that its condition names: then it does not fit."""
+def _fits(where: str | None, known: Collection[str]) -> Callable[[Mapping[str, Any], bool], bool]:
+    """Whether params fit a condition. An orphan's may lack a name, or be of another kind: then it does not fit."""
     if where is None:
-        return lambda params: True
+        return lambda params, orphan: True
     from metarunlog.expressions import Condition, ExpressionError
 
     try:
@@ -98,10 +100,12 @@ def _fits(where: str | None, known: Collection[str]) -> Callable[[dict[str, Any]
     except ExpressionError as error:
         raise UsageError(f"--where {where!r}: {error}") from None
 
-    def fits(params: dict[str, Any]) -> bool:
+    def fits(params: Mapping[str, Any], orphan: bool) -> bool:
         try:
             return condition.names <= params.keys() and condition.holds(params)
         except ExpressionError as error:
+            if orphan:
+                return False
             raise UsageError(f"--where {where!r}: {error}") from None
 
     return fits
@@ -112,8 +116,9 @@ def _ranges(text: str) -> list[range]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         last = last if dash else first
-        if not (first.isdecimal() and last.isdecimal() and part.isascii()) or int(first) > int(last):
-            raise UsageError(f"--only: {part.strip() or 'nothing'} is no number or range; write 1,3-5")
+        short = max(len(first), len(last)) < 10
+        if not (first.isdecimal() and last.isdecimal() and part.isascii() and short) or int(first) > int(last):
+            raise UsageError(f"--only: {part.strip()[:40] or 'nothing'} is no number or range; write 1,3-5")
         chosen.append(range(int(first), int(last) + 1))
     return chosen
 

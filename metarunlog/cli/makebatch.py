@@ -36,7 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     experiment = common.project().experiment(args.exp)
     with nullcontext() if args.dry_run else locked(experiment.memory, wait=True, say=common.say):
-        plan = batch.plan(experiment, anew=args.replace)
+        plan = batch.plan(experiment, anew=args.replace, force=args.force)
+        if args.replace and args.dry_run and (away := batch.to_archive(experiment)):
+            common.say(f"would be archived: {common.ranges(away, experiment.sub_number)}")
         diff = "".join(_diff(plan)) if args.diff else ""
         if not args.dry_run:
             _apply(args, plan)
@@ -49,7 +51,7 @@ def _apply(args: argparse.Namespace, plan: batch.Plan) -> None:
         if folder is not None:
             common.say(f"the sub-experiments so far are in {common.shown(folder)}")
     ran = {sub.id for sub in plan.experiment.subs if sub.state is not None}
-    overwritten = [row.id for row in plan.of("keep") if args.force and row.id in ran]
+    overwritten = [row.id for row in plan.of("keep") if args.force and row.id in ran and not row.running]
     if overwritten:
         ids = common.ranges(overwritten, plan.experiment.sub_number)
         common.say(f"ran with the config that is now replaced: {ids}; delete their {files.RUN} to launch them again")
@@ -69,12 +71,13 @@ def _tell(args: argparse.Namespace, plan: batch.Plan, diff: str) -> int:
     for warning in plan.sources.warnings:
         common.warn(warning)
     if plan.ledger.found != "whole" and plan.ledger.entries:
-        common.say(f"{plan.experiment.path}/{files.LEDGER} was {plan.ledger.found}; it is rebuilt from the folders")
+        ledger = f"{plan.experiment.path}/{files.LEDGER}"
+        common.say(f"{ledger} was {plan.ledger.found}; it is rebuilt from its copy and the folders")
     words = {"adopt": "adopted", "render": "rendered", "keep": "kept"}
     words |= {"keep": "rendered"} if args.force else {"keep": "unchanged"} if args.keep else {}
     found: dict[str, list[batch.Row]] = {word: [] for word in ("unchanged", "new", "rendered", "adopted", "kept")}
     for row in sorted(plan.rows, key=lambda row: plan.experiment.sub_number(row.id) or 0):
-        found[words.get(row.verdict, row.verdict)].append(row)
+        found["kept" if row.running and args.force else words.get(row.verdict, row.verdict)].append(row)
     kept = found["kept"]
     if args.json:
         ids = {word: [row.id for row in rows] for word, rows in found.items() if word != "kept"}
@@ -101,10 +104,10 @@ def _line(plan: batch.Plan, found: dict[str, list[batch.Row]]) -> str:
 
     parts = [f"{len(found['unchanged'])} unchanged"] if found["unchanged"] else []
     parts += [part(found[word], word) for word in ("new", "rendered", "adopted") if found[word]]
-    if restored := [row for row in plan.rows if row.archived]:
-        parts.append(part(restored, "of them back from the archive"))
     if plan.orphans:
         parts.append(f"{len(plan.orphans)} orphan{'s' if len(plan.orphans) > 1 else ''}")
     if found["kept"]:
         parts.append(part(found["kept"], "kept"))
-    return ", ".join(parts) or "no sub-experiments: the grid is empty"
+    back = [row for row in plan.rows if row.archived]
+    line = ", ".join(parts) or "no sub-experiments: the grid is empty"
+    return line + (f"; {part(back, 'came back from the archive')}" if back else "")

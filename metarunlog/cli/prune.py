@@ -38,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
     agreed = bool(found) and not args.dry_run and (args.yes or (not args.json and common.confirm(ask)))
     pruned: list[str] = []
     kept: list[dict[str, str]] = []
+    if args.dry_run:
+        kept = [{"id": sub.id, "why": pruning.RUNNING.format(experiment.path, sub.id)} for sub in found if sub.running]
     if agreed:
         with locked(experiment.memory, wait=True, say=common.say):
             made = made_of_subs(experiment)
@@ -52,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         common.say("nothing was archived; `mrl prune --yes` archives them without asking")
     if args.json:
         shown = pruned if agreed else [sub.id for sub in found]
-        common.print_json({"expId": experiment.name, "orphans": shown, "archived": agreed, "kept": kept})
+        common.print_json({"expId": experiment.name, "orphans": shown, "archived": bool(pruned), "kept": kept})
     else:
         for item in kept:
             common.say(f"mrl: error: {item['why']}")

@@ -44,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
     experiment = common.project().experiment(args.exp)
     if not experiment.subs:
         raise InputError(f"experiment {experiment.name} has no sub-experiments; `mrl makebatch` makes them")
-    todo, skipped = launch.choose(experiment, common.selected(experiment, args.only, args.where), failed=args.failed)
+    chosen = common.selected(experiment, args.only, args.where)
+    todo, skipped = launch.choose(experiment, chosen, failed=args.failed, orphans=args.only is not None)
     if args.dry_run:
         if not todo and not args.json:
             print("nothing to run")

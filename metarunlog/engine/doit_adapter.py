@@ -208,8 +208,8 @@ def _read(spec: Spec, judge: Judge) -> list[str]:
 
 def _made(spec: Spec, judge: Judge) -> list[str]:
     """What a task makes, as far as that is known before it runs."""
-    if spec.waiting is not None:
-        return []
+    if spec.waiting is not None or (spec.decided is not None and spec.decided.state == "kept"):
+        return []  # what reads the files of a task that is kept takes them as they are
     trace = judge.journal.get(spec.short) if spec.decided is None else None
     keys = dict.fromkeys((*spec.targets, *(trace["out"] if trace else ())))
     return [key for key in keys if judge.owners.maker(key) in (None, spec.name)]
