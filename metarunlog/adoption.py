@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from metarunlog.errors import TemplateError
@@ -11,6 +12,8 @@ from metarunlog.experiment import SubExperiment
 from metarunlog.files import sha256
 from metarunlog.grid import canonical
 from metarunlog.sources import Sources
+
+_ROOM = 64 << 20  # bytes of the texts that are held, rather than read again
 
 Lengths = tuple[int, int] | None  # of the beginning and the end that are compared; None is all of it
 Index = dict[tuple[str, ...], list[SubExperiment]]
@@ -56,7 +59,7 @@ class Adoption:
         except TemplateError:  # it may be fine with the number of an orphan
             yield from list(self._left.values())
             return
-        for of_2016 in (False, True):
+        for of_2016 in self._forms:
             texts = [self._text(rendered, of_2016) for rendered in renders]
             lengths = _shared(*texts) if len(texts) == 2 else None
             found = self._index(of_2016, lengths).get(_key(texts[0], lengths), ())
@@ -65,11 +68,24 @@ class Adoption:
     def _index(self, of_2016: bool, lengths: Lengths) -> Index:
         if (of_2016, lengths) not in self._indexes:
             index = self._indexes[of_2016, lengths] = {}
-            for sub in self._left.values():
-                there = self._sources.on_disk(sub.dir)
-                if there and self._is_of_2016(there) == of_2016:
-                    index.setdefault(_key(self._text(there, of_2016), lengths), []).append(sub)
+            for sub, held in self._forms[of_2016]:
+                text = held or self._text(self._sources.on_disk(sub.dir) or {}, of_2016)
+                index.setdefault(_key(text, lengths), []).append(sub)
         return self._indexes[of_2016, lengths]
+
+    @cached_property
+    def _forms(self) -> Mapping[bool, list[tuple[SubExperiment, bytes]]]:
+        """The orphans that have all files, by whether the 2016 version rendered them, with their texts while there is
+        room for them."""
+        forms: dict[bool, list[tuple[SubExperiment, bytes]]] = {}
+        room = _ROOM
+        for sub in self._left.values():
+            if there := self._sources.on_disk(sub.dir):
+                of_2016 = self._is_of_2016(there)
+                text = self._text(there, of_2016)
+                room -= len(text)
+                forms.setdefault(of_2016, []).append((sub, text if room > 0 else b""))
+        return dict(sorted(forms.items()))
 
     def _is_of_2016(self, contents: Mapping[str, bytes]) -> bool:
         return any(self._sources.above_directives(name, data) is not None for name, data in contents.items())
