@@ -1,33 +1,27 @@
 """A template: split off the directives, render the rest. Bytes in, bytes out; nothing changes outside of variables.
 
-The body is Jinja2 in its sandbox, with undefined names as errors, ``{#`` as plain text, and what would differ from one
-run to the next (random, addresses of objects) left out.
+The body is Jinja2 in its sandbox (sandbox.py), with undefined names as errors and ``{#`` as plain text.
 """
 
 from __future__ import annotations
 
 import codecs
 import difflib
-import functools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from metarunlog.errors import TemplateError
-from metarunlog.expressions import ExpressionError, multiply, power
 from metarunlog.grid import IDS, LINE, Directive, DirectiveError, expand, read
+from metarunlog.sandbox import environment_class, joined
 
 if TYPE_CHECKING:
     from jinja2 import Template as JinjaTemplate
-    from jinja2.lexer import Token, TokenStream
-    from jinja2.runtime import Context
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 LINE_END = re.compile(r"\r\n|\r|\n")
-MAX_WIDTH = 10_000  # of a formatted value, and of a number that a method or filter is called with
 _STRAY = re.compile(r"\bMRL\s?:\s*(grid|params|where|delimiters)\b", re.IGNORECASE)
 _DEFAULT = ("{{", "}}")
 _PAIRS = [("<<", ">>"), ("[[", "]]"), ("<%", "%>"), ("@@", "@@"), ("<|", "|>"), ("~~", "~~")]
@@ -93,87 +87,7 @@ def _split(text: str) -> tuple[str, list[tuple[int, str]]]:
     return body, block
 
 
-# Jinja, told to keep every byte and to run nothing.
-
-
-def _bounded(*values: object) -> None:
-    if any(isinstance(value, int) and abs(value) > MAX_WIDTH for value in values):
-        raise ExpressionError(f"asks for a width or count over {MAX_WIDTH}")
-
-
-def _bounded_format(text: object) -> None:
-    if isinstance(text, str) and re.search(r"\d{5}|%[-+ #0]*\*|\{[^{}]*:[^{}]*\{", text):
-        raise ExpressionError("formats with a width that is very large or not written out")
-
-
-@functools.cache
-def _environment_class() -> type[ImmutableSandboxedEnvironment]:
-    """Made on first use, so that jinja2 is not imported before there is a template."""
-    from jinja2 import StrictUndefined, Undefined, lexer, pass_context, sandbox
-    from jinja2.ext import Extension
-
-    class LineEnds(Extension):
-        """Jinja makes LF of every line end; this puts the file's own back into its text, by line number."""
-
-        def filter_stream(self, stream: TokenStream) -> Iterator[Token]:
-            ends: list[str] = getattr(self.environment, "line_ends", [])
-            for token in stream:
-                if token.type == "data" and "\n" in token.value:
-                    first, *others = token.value.split("\n")
-                    value = first + "".join(ends[token.lineno - 1 + i] + part for i, part in enumerate(others))
-                    token = lexer.Token(token.lineno, "data", value)
-                yield token
-
-    @pass_context
-    def bounded_range(context: Context, *args: int) -> range:
-        numbers = sandbox.safe_range(*args)
-        state = vars(context)
-        state["ranged"] = state.get("ranged", 0) + len(numbers) + 1
-        if state["ranged"] > 10 * sandbox.MAX_RANGE:
-            raise ExpressionError("loops too often")
-        return numbers
-
-    def printable(value: object) -> object:
-        if value is None or isinstance(value, str | int | float | list | tuple | dict | Undefined):
-            return value
-        raise ExpressionError(f"prints a Python object of the kind {type(value).__name__}, not a value")
-
-    def with_bounds(function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def apply(*args: object, **named: object) -> Any:
-            _bounded(*args[1:], *named.values())
-            return function(*args, **named)
-
-        return apply
-
-    class Environment(sandbox.ImmutableSandboxedEnvironment):
-        intercepted_binops = frozenset({"*", "**", "%"})
-
-        def __init__(self, line_ends: list[str], **markers: Any) -> None:
-            options = {"undefined": StrictUndefined, "keep_trailing_newline": True, "finalize": printable, **markers}
-            super().__init__(extensions=[LineEnds] if "\r" in "".join(line_ends) else [], **options)
-            self.line_ends = line_ends
-            self.helpers = {**self.globals, "range": bounded_range}
-            self.globals.clear()  # else params could not have their names
-            del self.helpers["lipsum"], self.filters["random"]  # they differ from one run to the next
-            for name in ("batch", "center", "indent", "round", "slice", "tojson", "wordwrap"):
-                self.filters[name] = with_bounds(self.filters[name])
-            self.filters["format"] = lambda text, *args, **named: self.call_binop(None, "%", str(text), named or args)
-
-        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-            if operator == "%":
-                _bounded_format(left)
-                return left % right
-            return multiply(left, right) if operator == "*" else power(left, right)
-
-        def call(__self, __context: Context, __obj: Any, *args: Any, **named: Any) -> Any:
-            method = getattr(__obj, "__wrapped__", __obj)
-            if isinstance(text := getattr(method, "__self__", None), str):
-                formats = method.__name__ in ("format", "format_map")
-                _bounded_format(text) if formats else _bounded(*args, *named.values())
-            return super().call(__context, __obj, *args, **named)
-
-    return Environment
+# Jinja.
 
 
 def _compile(body: str, delimiters: tuple[str, str] | None) -> tuple[JinjaTemplate | None, frozenset[str]]:
@@ -187,7 +101,7 @@ def _compile(body: str, delimiters: tuple[str, str] | None) -> tuple[JinjaTempla
     blocks = (f"{never}[", f"{never}]") if delimiters else ("{%", "%}")
     keys = [f"{kind}_{side}_string" for kind in ("variable", "block", "comment") for side in ("start", "end")]
     markers = dict(zip(keys, (start, end, *blocks, f"{never}(", f"{never})")))
-    environment = _environment_class()(LINE_END.findall(body), **markers)
+    environment = environment_class()(LINE_END.findall(body), **markers)
     tree = environment.parse(body)
     for kind in (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends):
         if (taken := tree.find(kind)) is not None:
@@ -198,7 +112,9 @@ def _compile(body: str, delimiters: tuple[str, str] | None) -> tuple[JinjaTempla
         if not escape and not isinstance(node, nodes.TemplateData | nodes.Name) and node.find(nodes.Name) is None:
             raise TemplateSyntaxError(f"there is no variable between {start} and {end}", node.lineno)
     names = frozenset(meta.find_undeclared_variables(tree))
-    return environment.from_string(tree, globals=getattr(environment, "helpers", None)), names
+    made = environment.from_string(tree, globals=getattr(environment, "helpers", None))
+    made.root_render_func.__globals__["str_join"] = joined  # what `~` calls
+    return made, names
 
 
 # The template.
