@@ -76,3 +76,11 @@ def test_a_changed_pattern_is_parsed_anew(project: ProjectDir) -> None:
     assert "parse:0001/001" in project.analyze()
     rows = project.mrl("summary", "--json").json["rows"]
     assert rows[0]["metrics"]["acc"]["last"] == 0.5
+
+
+def test_analyze_says_how_each_log_was_read(logged: ProjectDir) -> None:
+    logged.write({"exp/0001/002/notes.txt": "nothing\n"})
+    err = logged.mrl("analyze", "-v", "--only", "1-2").err
+    assert "exp/0001/001/metrics.csv: csv, ',' between columns; 3 rows, 2 columns\n" in err
+    assert "exp/0001/002/notes.txt: no table: text, but neither columns" in err and "exp/0001/003" not in err
+    assert "between columns" not in logged.mrl("analyze").err

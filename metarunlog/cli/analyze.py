@@ -37,6 +37,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verify", action="store_true", help="trust no shortcut: hash all files")
     parser.add_argument("--watch", action="store_true", help="go on, and do again what becomes stale, until Ctrl-C")
     parser.add_argument("--no-wait", action="store_true", help="exit 75 if another mrl works on the experiment")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="say how each log was read, or why it gave no table"
+    )
     options.dry_run(parser)
     options.quiet(parser)
     options.json_output(parser)
@@ -83,6 +86,9 @@ def _once(args: argparse.Namespace, *, again: bool = False) -> int:
             raise InputError(f"experiment {experiments[0].name} has no sub-experiments; `mrl makebatch` makes them")
     functions = Functions(project.root)
     results = [_analyze(args, experiment, functions, again=again) for experiment in experiments]
+    if args.verbose and not again:
+        for experiment in experiments:
+            _say_how_read(experiment, common.selected(experiment, args.only, args.where))
     if args.json and args.all:
         common.print_json({"experiments": [result.to_json() for result in results]})
     elif args.json:
@@ -92,6 +98,17 @@ def _once(args: argparse.Namespace, *, again: bool = False) -> int:
             if result.ran or not again:
                 print(_line(args, result), flush=True)
     return 1 if any(result.failed for result in results) else 0
+
+
+def _say_how_read(experiment: Experiment, only: list[str] | None) -> None:
+    """A line a log. They are read once more, as the pickles hold the tables and nothing else."""
+    from metarunlog.logs import find, parse
+
+    for sub in experiment.subs:
+        if only is None or sub.id in only:
+            found = find(sub.dir, experiment.config.logs, experiment.log_skip)
+            for path, how in parse(sub.dir, found).notes.items():
+                common.say(f"{common.shown(sub.dir / path)}: {how}")
 
 
 def _watch(args: argparse.Namespace) -> int:
