@@ -96,18 +96,19 @@ def test_real_files(name: str) -> None:
 
 def test_a_row_a_step_and_a_column_a_tag() -> None:
     data = VERSION + event(0, simple("loss", 2.0), simple("val/acc", 0.5)) + event(10, simple("loss", 1.0))
-    data += event(20, simple("loss", 0.5)) + event(20, simple("val/acc", 0.75)) + event(-1, simple("loss", 9.0))
+    data += event(20, simple("loss", 0.5)) + event(20, simple("val/acc", 0.75))
     assert rows(data) == [
         {"step": 0, "loss": 2.0, "val/acc": 0.5},
         {"step": 10, "loss": 1.0},
         {"step": 20, "loss": 0.5, "val/acc": 0.75},
-        {"step": -1, "loss": 9.0},
     ]
+    assert rows(VERSION + event(-1, simple("loss", 9.0))) == [{"step": -1, "loss": 9.0}]
 
 
 def test_steps_that_come_again_are_rows_of_their_own() -> None:
     data = VERSION + b"".join(event(step, simple("a", step), simple("b", -step)) for step in (1, 2, 3, 2, 3, 2))
-    assert [(row["step"], row["a"], row["b"]) for row in rows(data)] == [(s, s, -s) for s in (1, 2, 3, 2, 3, 2)]
+    found = [(row["step"], row["a"], row["b"], row["segment"]) for row in rows(data)]
+    assert found == [(s, s, -s, n) for s, n in ((1, 0), (2, 0), (3, 0), (2, 1), (3, 1), (2, 2))]
 
 
 def test_tags_one_after_the_other_share_their_steps() -> None:

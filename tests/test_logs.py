@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,6 +35,9 @@ from metarunlog.logs.source import NoTable
 nan, inf = math.nan, math.inf
 CSV = "step,loss,acc\n1,0.5,0.25\n2,0.25,0.5\n3,0.125,0.75\n"
 Reader = Callable[..., pd.DataFrame]
+
+
+packed = partial(gzip.compress, mtime=0)  # the same bytes at any time
 
 
 @pytest.fixture
@@ -188,9 +192,9 @@ def test_csv_plain(read: Reader) -> None:
         (CSV.encode("utf-16-le"), "m.csv"),
         (CSV.encode("utf-16-be"), "m.csv"),
         (CSV.encode("utf-32"), "m.csv"),
-        (gzip.compress(CSV.encode()), "m.csv.gz"),
-        (gzip.compress(CSV[:20].encode()) + gzip.compress(CSV[20:].encode()), "m.csv.gz"),
-        (gzip.compress(CSV.encode()), "m.csv"),
+        (packed(CSV.encode()), "m.csv.gz"),
+        (packed(CSV[:20].encode()) + packed(CSV[20:].encode()), "m.csv.gz"),
+        (packed(CSV.encode()), "m.csv"),
         (lzma.compress(CSV.encode()), "m.csv.xz"),
     ],
 )
@@ -333,7 +337,7 @@ LINES = '{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.25}\n'
         (json.dumps({"step": [1, 2], "loss": [0.5, 0.25]}), "history.json"),
         (json.dumps({"best": None, "log_history": [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.25}]}), "m.json"),
         (LINES.encode("utf-16"), "m.jsonl"),
-        (gzip.compress(LINES.encode()), "m.jsonl.gz"),
+        (packed(LINES.encode()), "m.jsonl.gz"),
     ],
 )
 def test_json_shapes_give_the_same_table(read: Reader, content: str | bytes, name: str) -> None:
@@ -494,7 +498,7 @@ def test_json_lines_cut_at_every_byte_give_the_complete_records(
         assert table.partial == bool(text[ends[complete - 1] :].strip())
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, lambda data: data.decode().encode("utf-16")])
+@pytest.mark.parametrize("pack", [packed, lzma.compress, lambda data: data.decode().encode("utf-16")])
 def test_archives_and_utf16_cut_at_every_byte_give_a_prefix(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     text = "step,loss\n" + "".join(f"{i},{i / 7}\n" for i in range(15))
     data = pack(text.encode())
@@ -562,10 +566,10 @@ def test_rows_read_by_pandas_equal_rows_read_exactly(
         (b"\x80\x04\x95\x01\x02\x03\x04\x05\x06\x07", "binary"),
         (b"step,loss", "no complete line yet"),
         (b"# only\n# comments\n", "only comments"),
-        (gzip.compress(CSV.encode())[:5], "empty"),
+        (packed(CSV.encode())[:5], "empty"),
         (b"\x1f\x8b\x08garbage, not gzip", "damaged gz data"),
-        (gzip.compress(CSV.encode())[:-8] + b"01234567", "damaged gz data"),
-        (gzip.compress(CSV.encode()) + b"trailing", "damaged gz data"),
+        (packed(CSV.encode())[:-8] + b"01234567", "damaged gz data"),
+        (packed(CSV.encode()) + b"trailing", "damaged gz data"),
         (b"\xfd7zXZ\x00garbage, garbage", "damaged xz data"),
         (
             b"just some words\nand more\n",
@@ -609,7 +613,7 @@ def test_archive_that_unpacks_to_too_much_gives_a_reason(
     refuse: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("metarunlog.logs.source.MAX_UNPACKED", 1 << 20)
-    assert "more than" in refuse(gzip.compress(b"1,2\n" * (1 << 20)), "m.csv.gz")
+    assert "more than" in refuse(packed(b"1,2\n" * (1 << 20)), "m.csv.gz")
     assert "more than" in refuse(lzma.compress(b"1,2\n" * (1 << 20)), "m.csv.xz")
 
 
@@ -884,3 +888,27 @@ def test_import_is_light() -> None:
         env={**os.environ, "PYTHONPATH": path},
     )
     assert done.stdout.strip() == "[]"
+
+
+# --- restarts ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "segments"),
+    [
+        ("step,loss\n1,5\n2,4\n1,3\n2,2\n1,1\n", [0, 0, 1, 1, 2]),
+        ("step,loss\n1,5\n1,4\n2,3\n", None),
+        ("epoch,iter,loss\n1,50,5\n1,100,4\n2,50,3\n2,100,2\n", None),
+        ("epoch,iter,loss\n1,50,5\n2,50,4\n1,50,3\n2,50,2\n", [0, 0, 1, 1]),
+        ("step,loss,acc\n1,5,\n,4,\n2,3,1\n,2,\n1,1,\n", [0, 0, 0, 0, 1]),
+        ("loss,acc\n3,2\n2,1\n3,0\n", None),
+    ],
+)
+def test_a_restart_is_counted(read: Reader, text: str, segments: list[int] | None) -> None:
+    table = read(text)
+    assert ("segment" in table.columns, table.attrs.get("segment")) == (
+        (True, "segment") if segments else (False, None)
+    )
+    if segments:
+        assert table["segment"].tolist() == segments and list(table.columns)[-1] == "segment"
+        assert not any("segment" in key for key in metrics_of({"t": table}))

@@ -63,6 +63,7 @@ def _table(frame: pd.DataFrame) -> Table:
     numbers = {str(name): column.to_numpy(dtype=float) for name, column in bare.items() if column.dtype.kind in "if"}
     name = str(attrs.get("x"))
     axis = numbers.pop(name, None)
+    numbers.pop(str(attrs.get("segment")), None)  # it counts restarts
     x = axis if axis is not None and _moves(axis) else None
     return Table(numbers, x, name, frozenset(attrs.get("sparse", ())), frozenset(attrs.get("last_nan", ())))
 

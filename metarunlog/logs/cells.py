@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+SEGMENT = "segment"  # the column that counts restarts
 EMPTY = frozenset({"", "none", "null", "na", "n/a", "<na>", "#n/a"})  # in lower case: no value was logged
 _ODD = {  # what C libraries print beside the nan and inf that float() knows
     **dict.fromkeys(
@@ -130,12 +131,14 @@ def frame(table: Table, source: str) -> pd.DataFrame:
     """A DataFrame with what is known of it in `attrs`, all plain JSON:
 
     x        the column that counts: step, epoch, iter, ...; absent where there is none
+    segment  the name of a last column that counts restarts; absent where the run did not begin anew
     partial  true if a half-written last record was left out
     sparse   sorted names of the columns with empty cells
     last_nan those of them whose last cell that is not empty is nan (in the values both are NaN)
     source   the file, relative to the sub-experiment
     """
     names = unique(table.names)
+    columns = list(table.columns)
     numeric = {name for name, col in zip(names, table.columns) if col.numeric}
     sparse = {name: col.last for name, col in zip(names, table.columns) if col.last is not None}
     last_nan = sorted(name for name, col in zip(names, table.columns) if col.last is not None and col.ends_nan)
@@ -147,7 +150,33 @@ def frame(table: Table, source: str) -> pd.DataFrame:
     }
     if (x := table.x or x_axis([name for name in names if name in numeric], sparse)) is not None:
         attrs["x"] = x
-    return build(names, [col.values for col in table.columns], attrs)
+        counting = [name == x or (name in numeric and is_axis(name)) for name in names]
+        segment = _segments([col.values for col, counts in zip(columns, counting) if counts])
+        if segment is not None and SEGMENT not in names:
+            names, columns = [*names, SEGMENT], [*columns, Column(segment)]
+            attrs["segment"] = SEGMENT
+    return build(names, [col.values for col in columns], attrs)
+
+
+def _segments(counters: Sequence[Any]) -> Any:
+    """For each row how often the run began anew before it; None where it never did.
+
+    It did where a counter goes back and none goes on: `iter` goes back with each new `epoch`, which is no restart.
+    """
+    import numpy as np
+
+    steps = [np.diff(_filled(counter)) for counter in counters]
+    again = np.any([step < 0 for step in steps], axis=0) & ~np.any([step > 0 for step in steps], axis=0)
+    return np.concatenate([[0], np.cumsum(again)]).astype(np.int64) if again.any() else None
+
+
+def _filled(values: Any) -> Any:
+    """The values as floats, the last one again in place of NaN."""
+    import numpy as np
+
+    values = values.astype(np.float64)
+    known = np.where(np.isfinite(values), np.arange(len(values)), 0)
+    return values[np.maximum.accumulate(known)] if len(values) else values
 
 
 def build(names: Sequence[str], columns: Sequence[Any], attrs: Mapping[Hashable | None, Any]) -> pd.DataFrame:
@@ -197,11 +226,20 @@ def unique(names: Iterable[str]) -> list[str]:
     return result
 
 
+def is_axis(name: str) -> bool:
+    """Whether a name is one of a column that counts."""
+    return any(_plain_name(part) in _X_AXES for part in (name, name.rpartition("/")[2]))
+
+
+def _plain_name(name: str) -> str:
+    return re.sub(r"[\s-]", "_", name.lower()).lstrip("_")
+
+
 def x_axis(names: Sequence[str], sparse: Collection[str]) -> str | None:
     """The column that counts steps; one without empty cells is better than one with."""
     for candidates in ([name for name in names if name not in sparse], names):
         for key in (str, lambda name: name.rpartition("/")[2]):
-            known = {re.sub(r"[\s-]", "_", key(name).lower()).lstrip("_"): name for name in reversed(candidates)}
+            known = {_plain_name(key(name)): name for name in reversed(candidates)}
             for axis in _X_AXES:
                 if axis in known:
                     return known[axis]

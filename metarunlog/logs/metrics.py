@@ -24,13 +24,13 @@ def metrics_of(tables: Mapping[str, pd.DataFrame]) -> dict[tuple[str, str], Metr
 
     found: dict[tuple[str, str], Metric] = {}
     for name, table in tables.items():
-        x, sparse, last_nan = (table.attrs.get(key, ()) for key in ("x", "sparse", "last_nan"))
+        x, segment, sparse, last_nan = (table.attrs.get(key, ()) for key in ("x", "segment", "sparse", "last_nan"))
         sparse, last_nan = set(sparse), set(last_nan)
         bare = table.copy(deep=False)
         bare.attrs = {}  # pandas copies them for every column that is taken out
         for column, series in bare.items():
             values = series.to_numpy()
-            if values.dtype.kind not in "if" or column == x:
+            if values.dtype.kind not in "if" or column in (x, segment):
                 continue
             last = float(values[-1]) if len(values) else math.nan
             finite = values
