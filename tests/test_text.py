@@ -39,7 +39,11 @@ TOOLS = {
         "4:\tlearn: 0.1\ttest: 0.3\tbest: 0.3 (4)\ttotal: 3s\tremaining: 0us\n"
         "5:\tlearn: 0.1\ttest: 0.3\tbest: 0.3 (4)\ttotal: 950ms\tremaining: 1s\n"
         "6:\tlearn: 0.1\ttest: 0.2\tbest: 0.2 (6)\ttotal: 3s\tremaining: 950ms\n",
-        {"step": [0, 1, 2, 3, 4, 5, 6], "learn": [0.75, 0.5, 0.25, 0.2, 0.1, 0.1, 0.1]},
+        {
+            "step": [0, 1, 2, 3, 4, 5, 6],
+            "total (s)": [0.9, 1.5, 2.5, 2.75, 3.0, 0.95, 3.0],
+            "learn": [0.75, 0.5, 0.25, 0.2, 0.1, 0.1, 0.1],
+        },
     ),
     "keras": (
         "Epoch 1/2\n1875/1875 [==============================] - 3s 2ms/step - loss: 0.5 - accuracy: 0.8\n"
@@ -115,7 +119,11 @@ def test_lines_with_some_numbers_more_are_rows_of_one_table() -> None:
 
 def test_units_of_time_become_one() -> None:
     (made,) = tables("step 1 took 900ms\nstep 2 took 800ms\nstep 3 took 1.5s\nstep 4 took 2s\n").values()
-    assert made["took"] == [0.9, 0.8, 1.5, 2.0]
+    assert made == {"step": [1, 2, 3, 4], "took (s)": [0.9, 0.8, 1.5, 2.0]}
+    (made,) = tables("step 1 took 900ms, 5%, 3k\nstep 2 took 800ms, 6%, 2k\n").values()
+    assert made["took (ms)"] == [900, 800]
+    (made,) = tables("step 1 mem 900MB size 5 \nstep 2 mem 1.5GB size 3ms\n").values()
+    assert made == {"step": [1, 2], "mem (B)": [9e8, 1.5e9]}, "5 and 3ms do not go together"
 
 
 def test_results_have_the_step_of_the_line_before() -> None:
@@ -197,7 +205,7 @@ def test_a_cell_that_is_no_number_costs_its_row() -> None:
         ("eval:   3%|#5  | 3/81 [00:00<00:05, 13.5it/s]", ["eval", "n", "total"]),
         ("layer12 conv2d v1.2.3 GPU0", []),
         ("time: 12:30:01 on 2020-01-02", []),
-        ("loss 1,234.5", ["loss", ""]),
+        ("tokens 1,234,567 loss 0.5", ["loss"]),
     ],
 )
 def test_names_of_numbers(line: str, names: list[str]) -> None:

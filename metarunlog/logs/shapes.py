@@ -23,6 +23,7 @@ _PASSED_OVER = [
     (rf"(?<![\w.]){_CLOCK}(?![\w.:])", r"\d[\d:.,]*"),
     (r"(?<![\w.])1\d{9}(?:\d{3})?(?:\.\d+)?(?![\w.])", r"1\d{9}[\d.]*"),  # seconds or milliseconds since 1970
     (r"[\w./\\-]+\.[A-Za-z]{1,4}:\d+", r"\S+?:\d+"),  # a line of a source file
+    (r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\w,])", r"[\d,.]+"),  # 1,234: not 1, and not sure to be 1234
 ]
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf|NaN|Inf|NAN|INF)"
 _UNITS = r"%|[kKMGT]?i?B(?:/s)?|[kKMGT](?![\w/])|[mun]?s(?:ec|econds?)?|min|[mhdx]|it/s|s/it|h"
@@ -34,9 +35,12 @@ _TOKEN = re.compile(
 # Quicker than the exact form; what it takes by mistake is no number, and its row is left out.
 _GROUP = rb"([-+.\deEnaifNAIF]+)"
 IS_NUMBER = re.compile(_NUMBER.encode()).fullmatch
-#: units of time in seconds: a log that goes from ms to s stays one column
+#: units of time in seconds, of sizes and counts in ones: a log that goes from ms to s stays one column
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "seconds": 1.0, "second": 1.0, "min": 60.0}
 _SECONDS |= {"m": 60.0, "h": 3600.0, "d": 86400.0}
+_ONES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+_BYTES = {f"{k}{b}": f for b in ("B", "iB") for k, f in (("", 1.0), ("k", 1e3), ("K", 1e3), ("M", 1e6), ("G", 1e9))}
+_BYTES |= {"KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
 
 _BREAK = re.compile(r"[,;|(){}\[\]<>\t\"]|'(?!\w)|(?<!\w)'| {2,}| - |[:=](?=\s*\S)")
 COUNT, _TOTAL = "n", "total"  # the names of the numbers of 3/10 where they have none
@@ -71,7 +75,9 @@ class Shape:
     @cached_property
     def words(self) -> str:
         """The letters of the line: lines that differ in signs and units only are of one table."""
-        return " ".join(re.findall(r"[^\W\d_]+|#\d+", " ".join(re.sub(r"\0\d", " ", text) for text in self.texts)))
+        return " ".join(
+            re.findall(r"[^\W\d_]+|#\d+", " ".join(re.sub(r"\0[0-9a-f]", " ", text) for text in self.texts))
+        )
 
     @property
     def kind(self) -> tuple[tuple[str, ...], str]:
@@ -81,7 +87,7 @@ class Shape:
     @property
     def opening(self) -> str:
         """The letters before the first number."""
-        return " ".join(re.findall(r"[^\W\d_]+|#\d+", re.sub(r"\0\d", " ", self.texts[0])))
+        return " ".join(re.findall(r"[^\W\d_]+|#\d+", re.sub(r"\0[0-9a-f]", " ", self.texts[0])))
 
     @property
     def tag(self) -> str:
@@ -116,7 +122,7 @@ def shape_of(line: str, *, counted: bool = False) -> Shape | None:
         elif kind == "counted":
             text += token[0]
         else:
-            text += f"\0{kind[-1]}"
+            text += f"\0{int(kind[4:]):x}"
     if not numbers:
         return None
     texts.append(text + line[at:])
@@ -131,18 +137,21 @@ def is_total(name: str) -> bool:
     return name == _TOTAL or name.endswith(f"_{_TOTAL}")
 
 
-def seconds(units: Sequence[str]) -> list[float] | None:
-    """Factors that make one unit of several; None where there is none."""
+def common_unit(units: Sequence[str]) -> tuple[str, list[float]] | None:
+    """A unit, and factors that make it of several; None where there is none."""
     if len(set(units)) == 1:
-        return [1.0] * len(units)
-    return [_SECONDS[unit] for unit in units] if all(unit in _SECONDS for unit in units) else None
+        return units[0], [1.0] * len(units)
+    for unit, factors in (("s", _SECONDS), ("", _ONES), ("B", _BYTES)):
+        if all(one in factors for one in units):
+            return unit, [factors[one] for one in units]
+    return None
 
 
 def _text_pattern(text: str) -> bytes:
     parts = []
-    for part in re.split(r"(\0\d|[ \t]+)", text):
+    for part in re.split(r"(\0[0-9a-f]|[ \t]+)", text):
         if part[:1] == "\0":
-            parts.append(_PASSED_OVER[int(part[1])][1])
+            parts.append(_PASSED_OVER[int(part[1], 16)][1])
         elif part.strip():
             parts.append(re.escape(part))
         elif part:
@@ -169,7 +178,7 @@ def _names(texts: Sequence[str]) -> list[str]:
 
 def _key(before: str) -> str:
     """The name at the end of what stands before a number: `, val loss = ` is val loss."""
-    text = re.sub(r"\0\d", " , ", before).rstrip()
+    text = re.sub(r"\0[0-9a-f]", " , ", before).rstrip()
     text = re.sub(r"[\s:=\[({<|@\"'~]+$", "", text)
     name = _BREAK.split(text)[-1].strip(" \t-*>.:=")
     words = name.split()[-3:]
