@@ -285,7 +285,7 @@ class _Walker(simpleeval.EvalWithCompoundTypes):
             item = pending.pop()
             if not isinstance(item, str | list | tuple | dict):
                 raise ExpressionError(f"gives a value of the kind {type(item).__name__}, which is not plain data")
-            self.effort -= len(item) // 8 if isinstance(item, str) else len(item)
+            self.effort -= len(item) // 8 if isinstance(item, str) else 8 + len(item)
             if self.effort < len(pending) or len(item) > MAX_ITEMS:
                 raise ExpressionError(TOO_LARGE)
             parts = [*item, *item.values()] if isinstance(item, dict) else [] if isinstance(item, str) else item

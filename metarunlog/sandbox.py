@@ -84,7 +84,9 @@ def environment_class() -> type[ImmutableSandboxedEnvironment]:
         return numbers
 
     def printable(value: object) -> object:
-        if value is None or isinstance(value, str | int | float | list | tuple | dict | Undefined):
+        if value is None or isinstance(value, str | int | float | Undefined):
+            return value
+        if isinstance(value, list | tuple | dict):
             _bounded_size(value)
             return value
         raise ExpressionError(f"prints a Python object of the kind {type(value).__name__}, not a value")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+SLOWER = 1 if sys.gettrace() is None else 8  # what coverage makes of a bound of time
 BIN = Path(sys.executable).parent  # where `mrl` and `doit` are, also without PATH
 
 

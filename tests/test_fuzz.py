@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support import SLOWER
 
 from metarunlog.errors import TemplateError
 from metarunlog.grid import DirectiveError, expand, read
@@ -25,7 +26,7 @@ from metarunlog.template import Template
 LONG = bool(os.environ.get("MRL_LONG"))
 EXAMPLES = settings(max_examples=30 * 400 if LONG else 400, deadline=None)
 IDS = {"subExpId": "001", "expId": 1}
-SECOND = 1.0 if sys.gettrace() is None else 3.0  # of the processor; coverage makes all slower
+SECOND = 1.0 * SLOWER  # of the processor
 
 _watched: list[str] | None = None  # what was done meanwhile that no expression may do
 _FORBIDDEN = re.compile(r"(open|import|os\.|subprocess\.|socket\.|shutil\.|ctypes\.|glob\.|marshal\.).*")
@@ -125,6 +126,7 @@ HEADS = st.sampled_from(["grid['a'] =", "grid['b'] =", "params =", "where =", "d
 
 @EXAMPLES
 @given(SYMBOLS, HEADS, VALUES)
+@example("#", "grid['a'] =", f"[[{'[' * 90}1{']' * 90} for x in range(50)] for x in range(50)]")
 @example("#", "grid['a'] =", "[1]" + "//y" * 999)
 @example("//", "grid['a'] =", "[1]" + "//y" * 999)
 def test_any_directive_line(symbol: str, head: str, value: str) -> None:

@@ -10,6 +10,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import SLOWER
 
 from metarunlog.grid import IDS, JINJA_WORDS, Directive, DirectiveError, canonical, expand, read
 
@@ -126,15 +127,15 @@ def test_the_value_ends_where_it_ends(tail: str, value: list[object]) -> None:
 
 def test_a_long_line_is_read_in_time() -> None:
     rows = [{"opt": "sgd", "lr": i} for i in range(5000)]
-    start = time.perf_counter()
+    start = time.process_time()
     one = read(f"<!-- MRL:params = {rows!r} -->", 1)
     assert one is not None and one.value == rows
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3 * SLOWER
     for text in ("[" + "1," * 3_000_000, "(" * 3_000_000 + "a", "#" * 300_000, "!@" * 150_000 + "a"):
-        start = time.perf_counter()
+        start = time.process_time()
         with pytest.raises(DirectiveError):
             read(f"# MRL:grid['a'] = {text}", 1)
-        assert time.perf_counter() - start < 2
+        assert time.process_time() - start < 2 * SLOWER
 
 
 # Expansion
@@ -250,8 +251,8 @@ def test_count_and_order_of_any_grid(axes: dict[str, list[object]], rows: list[o
 
 
 def test_ten_thousand_points_are_quick() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     points = expand([grid(name, list(range(10))) for name in "abcd"] + [where("a + b < c + d + 100")])
     assert len(points) == 10_000
     assert len({canonical(point) for point in points}) == 10_000
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3 * SLOWER

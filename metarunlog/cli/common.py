@@ -116,7 +116,7 @@ def _ranges(text: str) -> list[range]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         last = last if dash else first
-        short = max(len(first), len(last)) < 10
+        short = max(len(first), len(last)) < 20
         if not (first.isdecimal() and last.isdecimal() and part.isascii() and short) or int(first) > int(last):
             raise UsageError(f"--only: {part.strip()[:40] or 'nothing'} is no number or range; write 1,3-5")
         chosen.append(range(int(first), int(last) + 1))
