@@ -150,7 +150,7 @@ def expand(directives: Iterable[Directive]) -> list[dict[str, object]]:
     points = ({**row, **dict(zip(axes, point))} for row in rows for point in itertools.product(*axes.values()))
     kept = list(_kept(points, wheres))
     if not kept:
-        raise DirectiveError(f"MRL:where keeps none of the {count} combinations", wheres[-1][1])
+        raise DirectiveError(f"MRL:where keeps none of the {count} combinations; loosen it", wheres[-1][1])
     return kept
 
 
@@ -161,8 +161,10 @@ def _kept(points: Iterable[dict[str, object]], wheres: Sequence[tuple[Condition,
                 if not condition.holds(point):
                     break
             except ExpressionError as error:
-                hint = "; make the grid smaller, or the condition shorter" if str(error).startswith("would") else ""
-                what = f'the condition of MRL:where, "{condition.text[:60]}", {error}{hint}'
+                hint = (
+                    "make the grid smaller, or the condition shorter" if str(error).startswith("would") else "mend it"
+                )
+                what = f'the condition of MRL:where, "{condition.text[:60]}", {error}; {hint}'
                 raise DirectiveError(what, line) from None
         else:
             yield point
@@ -174,7 +176,8 @@ def _condition(one: Directive) -> Condition:
     try:
         return Condition(one.value, MAX_EFFORT)
     except ExpressionError as error:
-        raise DirectiveError(f'the condition of MRL:where, "{one.value[:60]}", {error}', one.line) from None
+        what = f'the condition of MRL:where, "{one.value[:60]}", {error}; write it like {_EXAMPLES["where"]}'
+        raise DirectiveError(what, one.line) from None
 
 
 def _values(one: Directive) -> list[object]:
@@ -224,12 +227,14 @@ def _plain(value: object, said: str, line: int) -> object:
         return [_plain(item, said, line) for item in value]
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
-            raise DirectiveError(f"{said} has a dict with a key that is no string", line)
+            raise DirectiveError(f"{said} has a dict with a key that is no string; write it in quotes", line)
         return {_plain(key, said, line): _plain(item, said, line) for key, item in value.items()}
     if isinstance(value, str) and not value.isascii() and value != value.encode("utf-8", "ignore").decode():
-        raise DirectiveError(f"{said} has a string with half a surrogate pair, which cannot be stored", line)
+        raise DirectiveError(
+            f"{said} has a string with half a surrogate pair, which cannot be stored; write it out", line
+        )
     if not (value is None or isinstance(value, str | int | float)) or (isinstance(value, float) and value - value != 0):
-        raise DirectiveError(f"{said} has a value that JSON cannot hold", line)
+        raise DirectiveError(f"{said} has a value that JSON cannot hold; give a number, text, list or dict", line)
     return value
 
 

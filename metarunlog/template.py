@@ -290,4 +290,4 @@ def _explained(
         return TemplateError(f"'{missing[1]}' is not defined; known are {', '.join(known)}{hint}", file=name, line=line)
     if isinstance(error, RecursionError | MemoryError | SyntaxError):
         return TemplateError("the template is nested too deeply or grows too large", file=name, line=line)
-    return TemplateError(f"the template cannot be rendered: {error}", file=name, line=line)
+    return TemplateError(f"the template cannot be rendered: {error}; mend that line", file=name, line=line)

@@ -98,7 +98,7 @@ def _fits(where: str | None, known: Collection[str]) -> Callable[[Mapping[str, A
         condition = Condition(where)
         condition.check(known)
     except ExpressionError as error:
-        raise UsageError(f"--where {where!r}: {error}") from None
+        raise UsageError(_where_says(where, error)) from None
 
     def fits(params: Mapping[str, Any], orphan: bool) -> bool:
         try:
@@ -106,9 +106,13 @@ def _fits(where: str | None, known: Collection[str]) -> Callable[[Mapping[str, A
         except ExpressionError as error:
             if orphan:
                 return False
-            raise UsageError(f"--where {where!r}: {error}") from None
+            raise UsageError(_where_says(where, error)) from None
 
     return fits
+
+
+def _where_says(where: str, error: Exception) -> str:
+    return f"--where {where!r}: {error}; write it like 'lr < 0.1 and opt == \"sgd\"'"
 
 
 def _ranges(text: str) -> list[range]:
