@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -47,12 +48,14 @@ for _text in (b"{{ v }}", b"{% v %}", b"{{ v }}{{ w }}"):  # jinja2 imports what
 def nothing_is_done() -> Iterator[None]:
     """Within a second of the processor, without a file, a process or a module being touched."""
     global _watched
+    gc.disable()  # to go through the objects of ten thousand examples takes a second of its own
     _watched = []
     start = time.process_time()
     try:
         yield
     finally:
         took, seen, _watched = time.process_time() - start, _watched, None
+        gc.enable()
     assert not seen
     assert took < SECOND
 
