@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-from metarunlog.expressions import MAX_SOURCE, Condition, ExpressionError, longest
+from metarunlog.bounded import ExpressionError
+from metarunlog.expressions import MAX_SOURCE, Condition, longest
 
 Kind = Literal["grid", "params", "where", "delimiters"]
 KINDS: tuple[str, ...] = get_args(Kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -79,10 +79,11 @@ class Ledger:
             spare, spare_last, *_ = _parse(files.read(experiment.memory / files.LEDGER), experiment)
             entries, last = {**spare, **entries}, max(last, spare_last)
         templates = experiment.config.confTemplFile
-        for id_ in _folders(experiment):
+        folders, highest = _folders(experiment)
+        for id_ in folders:
             if id_ not in entries and (entry := Entry.of_folder(experiment.dir / id_, templates)):
                 entries[id_] = entry
-        last = max(last, _highest(experiment))
+        last = max(last, highest)
         for id_, folder in archive.archived(experiment).items():
             if id_ not in entries and (entry := _archived_entry(folder, templates)):
                 entries[id_] = entry
@@ -95,7 +96,7 @@ class Ledger:
 
     def existing(self) -> tuple[SubExperiment, ...]:
         """The sub-experiments whose folders exist, in number order."""
-        there = set(_folders(self.experiment))
+        there = set(_folders(self.experiment)[0])
         return tuple(self._sub(id_, self.experiment.dir / id_) for id_ in self.entries if id_ in there)
 
     def archived(self) -> tuple[SubExperiment, ...]:
@@ -154,20 +155,18 @@ def _archived_entry(folder: Path, templates: tuple[str, ...]) -> Entry | None:
     return replace(entry, orphan=True) if entry else None
 
 
-def _highest(experiment: Experiment) -> int:
-    """The highest number that something in the experiment's folder has, whatever it is."""
-    try:
-        return max((experiment.sub_number(name) or 0 for name in os.listdir(experiment.dir)), default=0)
-    except FileNotFoundError:
-        return 0
-
-
-def _folders(experiment: Experiment) -> Iterator[str]:
-    """Names in the experiment's folder that are numbers of sub-experiments and folders."""
+def _folders(experiment: Experiment) -> tuple[list[str], int]:
+    """Names in the experiment's folder that are numbers of sub-experiments and folders; and the highest number that
+    anything there has."""
+    folders, highest = [], 0
     try:
         with os.scandir(experiment.dir) as found:
             for item in found:
-                if experiment.sub_number(item.name) is not None and item.is_dir():
-                    yield item.name
+                number = experiment.sub_number(item.name)
+                if number is not None:
+                    highest = max(highest, number)
+                    if item.is_dir():
+                        folders.append(item.name)
     except FileNotFoundError:
-        return
+        pass
+    return folders, highest

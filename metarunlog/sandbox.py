@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from metarunlog.expressions import TOO_LARGE, ExpressionError, multiply, power
+from metarunlog.bounded import TOO_LARGE, ExpressionError, multiply, power
 
 if TYPE_CHECKING:
     from jinja2.lexer import Token, TokenStream

@@ -138,6 +138,7 @@ class Template:
     _bom: bytes = field(repr=False)
     _codec: str = field(repr=False)
     _comment: str = field(repr=False)
+    _goes: str = field(repr=False)  # what to do with a line of directives: "add the line"
     _jinja: JinjaTemplate | None = field(repr=False)
 
     @classmethod
@@ -165,17 +166,18 @@ class Template:
         for one in found:
             if one.kind == "delimiters":
                 delimiters = _delimiters(one, name)
-        comment = _comment(name, block)
-        if first is not None:
-            comment = f"to {first.name}: {first._comment}"
+        comment = _comment(name, block) if first is None else first._comment
+        goes = "add the line" if first is None else f"add the line to {first.name}"
         try:
             jinja, variables = _compile(body, delimiters)
         except Exception as error:
-            raise _explained(error, name, body, comment, delimiters) from error
+            raise _explained(error, name, body, comment, goes, delimiters) from error
         says = _STRAY_SAYS if directives else "looks like a directive, but directives stand in the first template"
         strays = [f"{name}:{line}: {says}" for line in _strays(body)]
         unused = [f"{name}:{_line_of(found, p)}: param '{p}' is never used" for p in params[0] if p not in variables]
-        return cls(name, found, params, variables, (*strays, *unused), delimiters, body, bom, codec, comment, jinja)
+        return cls(
+            name, found, params, variables, (*strays, *unused), delimiters, body, bom, codec, comment, goes, jinja
+        )
 
     def further(self, data: bytes, name: str) -> Template:
         """The template of another file of the same experiment: all its lines are text, with this one's delimiters."""
@@ -189,7 +191,9 @@ class Template:
                 text = "".join(self._jinja.root_render_func(self._jinja.new_context(dict(values))))
             except Exception as error:
                 line = _line_in(self._jinja, error)
-                raise _explained(error, self.name, self._body, self._comment, self.delimiters, line, values) from error
+                raise _explained(
+                    error, self.name, self._body, self._comment, self._goes, self.delimiters, line, values
+                ) from error
         try:
             return self._bom + text.encode(self._codec)
         except UnicodeEncodeError as error:
@@ -264,6 +268,7 @@ def _explained(
     name: str,
     body: str,
     comment: str,
+    goes: str,
     delimiters: tuple[str, str] | None,
     line: int | None = None,
     values: Mapping[str, object] | None = None,
@@ -274,8 +279,8 @@ def _explained(
     start, end = next((p for p in _PAIRS if p[0] not in body and p != delimiters), ("<@@@", "@@@>"))
     braces = " ".join(delimiters or _DEFAULT)
     advice = (
-        f"; if {braces} there is the file's own, write variables as {start}lr{end} and add the line: "
-        f"{comment} MRL:delimiters = ['{start}', '{end}']{_CLOSING.get(comment.split()[-1], '')}"
+        f"; if {braces} there is the file's own, write variables as {start}lr{end} and {goes}: "
+        f"{comment} MRL:delimiters = ['{start}', '{end}']{_CLOSING.get(comment, '')}"
     )
     if isinstance(error, TemplateSyntaxError):
         says = (error.message or "").rstrip(".")

@@ -101,7 +101,7 @@ class Batches(RuleBasedStateMachine):
         for key, point in points.items():
             if key in found:
                 continue
-            same = [i for i in free if (self.where(i) / "c.txt").read_bytes() == self.rendered(point, i)]  # type: ignore[operator]
+            same = [i for i in free if (self.where(i) / "c.txt").read_bytes() == self.rendered(point, i)]
             if same:
                 free.remove(same[0])
                 self.numbers = {params: i for params, i in self.numbers.items() if i != same[0]}

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metarunlog.expressions import Condition, ExpressionError, condition, evaluate, longest
+from metarunlog.bounded import ExpressionError
+from metarunlog.expressions import Condition, condition, evaluate, longest
 
 
 @pytest.mark.parametrize(

@@ -348,7 +348,7 @@ def test_threads_that_ask_for_the_code_at_once_get_the_same(tmp_path: Path) -> N
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     traced = threading.gettrace()
-    threading.settrace(None)  # type: ignore[arg-type]  # coverage's start in threads that start at once may fail
+    threading.settrace(None)  # coverage's start in threads that start at once may fail
     try:
         for _ in range(60):
             digests = Functions(tmp_path).digests
@@ -357,4 +357,4 @@ def test_threads_that_ask_for_the_code_at_once_get_the_same(tmp_path: Path) -> N
             assert found == expected
     finally:
         sys.setswitchinterval(interval)
-        threading.settrace(traced)  # type: ignore[arg-type]
+        threading.settrace(traced)

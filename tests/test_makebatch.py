@@ -345,7 +345,7 @@ def test_the_second_template_gets_its_advice_for_the_first(make_project: Make) -
     project.mrl("new")
     error = one_line(project.mrl("makebatch", code=3).err)
     assert f"{EXP}/b.json:1: " in error
-    assert error.endswith(f"add the line: to {EXP}/a.sh: # MRL:delimiters = ['<<', '>>']")
+    assert error.endswith(f"add the line to {EXP}/a.sh: # MRL:delimiters = ['<<', '>>']")
 
 
 def test_dry_runs_tell_what_the_command_would_refuse(project: ProjectDir) -> None:

@@ -92,7 +92,8 @@ def _fits(where: str | None, known: Collection[str]) -> Callable[[Mapping[str, A
     """Whether params fit a condition. An orphan's may lack a name, or be of another kind: then it does not fit."""
     if where is None:
         return lambda params, orphan: True
-    from metarunlog.expressions import Condition, ExpressionError
+    from metarunlog.bounded import ExpressionError
+    from metarunlog.expressions import Condition
 
     try:
         condition = Condition(where)

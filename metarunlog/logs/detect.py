@@ -66,13 +66,10 @@ def _read(source: Source, log: LogFile, sep: str | None) -> tuple[list[tuple[str
         return read_lines(source.data)
     try:
         table, how = _read_one(source, log, sep)
-    except NoTable as e:
+    except NoTable:
         if log.format is not None or sep is not None or suffix_of(log.path) in (*DELIMITED, *JSON):
             raise
-        try:
-            return read_lines(source.data)
-        except NoTable as none:
-            raise NoTable(f"{none}") from e
+        return read_lines(source.data)
     return [(None, table)], how
 
 

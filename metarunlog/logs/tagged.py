@@ -31,11 +31,11 @@ def read_tagged(data: bytes) -> tuple[list[tuple[str, Table]], bytes]:
             more = {"timestamp": float(time[0])} if len(time) == 1 and "timestamp" not in value else {}
             records.setdefault(word[0], []).append((match, {**value, **more}))
     tables, taken = [], []
-    for word_, found in records.items():
+    for tag, found in records.items():
         if len(found) < 2:
             continue
         try:
-            tables.append((word_, table_of([value for _, value in found], False)))
+            tables.append((tag, table_of([value for _, value in found], False)))
         except NoTable:
             continue
         taken += [match.span() for match, _ in found]
