@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -232,3 +233,55 @@ def test_any_text_gives_tables_or_a_reason(rows: list[str]) -> None:
         return
     for _, table in found:
         assert len({len(column.values) for column in table.columns}) == 1 and len(table.columns[0].values) > 1
+
+
+NUMBER = st.one_of(
+    st.integers(-5, 10**9 - 1).map(str),  # from 10**9 on they may be times
+    st.floats(-1e9, 1e9, exclude_min=True, exclude_max=True).map(repr),
+    st.sampled_from(["+1", ".5", "-0", "007", "1e5", "1E-05", "1e", "--1", "1.2.3", "-", ".", "nan", "-inf", "3-5"]),
+    st.sampled_from(
+        [
+            "",
+            str(10**20),
+            "2e300",
+            "0x10",
+            "1_0",
+            "1,234",
+            "5ms",
+            "12:30:01",
+            "2024-01-02 10:00:00,123",
+            "50%",
+            "1/10",
+            "1e400",
+        ]
+    ),
+)
+WORD = st.sampled_from(
+    [" loss ", " loss=", ": ", " acc5: ", " acc1: ", "|", " - ", " ", "train:", "e", " (", ")", ", lr: "]
+)
+
+
+@settings(max_examples=12000, deadline=None)
+@given(
+    st.lists(st.tuples(WORD, st.lists(NUMBER, min_size=1, max_size=4)), min_size=1, max_size=4),
+    st.lists(st.lists(st.integers(0, 3), min_size=4, max_size=4), min_size=3, max_size=12),
+    st.sampled_from(["", "step ", "  ", "[", "INFO 2024-01-02 "]),
+)
+def test_lines_that_are_alike_are_cut_as_each_alone(
+    cells: list[tuple[str, list[str]]], picks: list[list[int]], start: str
+) -> None:
+    rows = [
+        start + "".join(word + some[pick % len(some)] for (word, some), pick in zip(cells, one, strict=False))
+        for one in picks
+    ]
+    text = "\n".join([*rows, ""]).encode()
+    found = []
+    for many in (1, 10**9):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(lines, "MANY", many)
+            made = {one.shape.key: one for one in lines.read_rows(text)}
+        order = {key: np.argsort(one.places, kind="stable") for key, one in made.items()}
+        found.append({k: [c[order[k]].astype(float) for c in (one.places, *one.columns)] for k, one in made.items()})
+    assert found[0].keys() == found[1].keys()
+    for key, columns in found[0].items():
+        np.testing.assert_array_equal(columns, found[1][key])

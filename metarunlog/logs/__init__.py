@@ -3,10 +3,12 @@
 find      which files are logs                  source     one snapshot of a file, unpacked and decoded
 detect    which reader a file gets              delimited  csv, tsv (sniff: how they are laid out)
 jsonlines JSON lines, lists, objects            events     TensorBoard's scalars
+text      text logs: rows of lines, boxes, tagged JSON objects
+lines     lines to rows: shapes (what lines share), alike (cutting them fast); gather: rows to tables
+pattern   by a user's regular expression        stack      a table that is read piece by piece
 cells     cells to columns to DataFrames        pickled    tables to bytes and back
 parsed    all tables of a sub-experiment        metrics    last, lowest and highest values
-pattern   by a user's regular expression        text       text logs, of `lines` with `shapes`, `boxes`, `tagged` JSON
-                                                here       `load` and `summary`, for users
+here      `load` and `summary`, for users
 """
 
 from __future__ import annotations

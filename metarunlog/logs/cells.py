@@ -35,11 +35,13 @@ class Column:
     """One column: float64, int64 or bool, or text with None for an empty cell.
 
     `last` is None where no cell is empty, else the row of the last cell that is not (-1: there is none). An empty
-    cell and a nan that was logged are both NaN in the values; this is what tells them apart at the end.
+    cell and a nan that was logged are both NaN in the values; this is what tells them apart at the end. `worded`: there
+    is no cell that is not empty, but some hold a word for nothing, which would be text among text.
     """
 
     values: Any
     last: int | None = None
+    worded: bool = False
 
     @property
     def ends_nan(self) -> bool:
@@ -77,7 +79,7 @@ def column(cells: Sequence[str], decimal: str = ".") -> Column:
     filled = [cells[i] for i in rows]
     last = None if len(rows) == len(cells) else rows[-1] if rows else -1
     if not rows:
-        return Column(np.full(len(cells), np.nan), last)
+        return Column(np.full(len(cells), np.nan), last, any(cells))
     if _plain(filled) and (values := _numbers([_ODD.get(cell.lower(), cell) for cell in filled])) is not None:
         return Column(values if last is None else _spread(values, rows, len(cells)), last)
     if last is None and all(cell in _BOOLS for cell in cells):
@@ -123,7 +125,7 @@ def json_column(values: Sequence[Any], rows: Sequence[int] | None, length: int) 
         return Column(np.array(values, dtype=np.bool_))
     cells = [""] * length
     for value, row in zip(values, range(length) if rows is None else rows):
-        cells[row] = value if type(value) is str else str(value) if type(value) is not list else json.dumps(value)
+        cells[row] = value.strip() if type(value) is str else json.dumps(value) if type(value) is list else str(value)
     return text_column(cells) if list in types else column(cells)
 
 

@@ -48,11 +48,12 @@ def read_rows_fast(body: bytes, layout: Layout) -> Rows | None:
     except (ValueError, pd.errors.ParserWarning):
         return None  # too many fields, or a quoted cell still open at the end
     for j, rows in gaps.items():
-        values = made[j].to_numpy()
+        values, worded = made[j].to_numpy(), False
         if not certain:
             cells = texts[j].to_numpy()
             rows = [row for row in rows if cells[row].strip().lower() in EMPTY]
-        columns[j] = Column(values, _last_other(rows, len(values)))
+            worded = len(rows) == len(values) and any(cells[row].strip() for row in rows)
+        columns[j] = Column(values, _last_other(rows, len(values)), worded)
     for j in again:
         if j not in columns:
             columns[j] = column(texts[j].tolist(), layout.decimal)
@@ -65,8 +66,6 @@ def _read(body: bytes, layout: Layout, quoted: bool, **options: Any) -> pd.DataF
     """What pandas makes of the rows; columns are numbered. Raises ValueError or ParserWarning."""
     import pandas as pd
 
-    if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1):  # later ones are exact, and warn
-        options["float_precision"] = "round_trip"
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         warnings.simplefilter("ignore", pd.errors.DtypeWarning)
@@ -81,9 +80,18 @@ def _read(body: bytes, layout: Layout, quoted: bool, **options: Any) -> pd.DataF
             quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
             keep_default_na=False,
             encoding="utf-8",
+            **exactly(),
             **options,
         )
     return made
+
+
+def exactly() -> dict[str, Any]:
+    """What pandas' C reader has to be told so that its numbers are those of Python."""
+    import pandas as pd
+
+    exact = tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)  # and warns when it is told
+    return {} if exact else {"float_precision": "round_trip"}
 
 
 def _last_other(rows: Sequence[int], length: int) -> int | None:

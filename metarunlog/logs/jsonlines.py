@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from metarunlog.logs.cells import Column, Table, json_column
 from metarunlog.logs.source import NoTable
+from metarunlog.logs.stack import Anew, Stack
 
 _MAX_CELLS = 100_000_000  # of a table; records with many different keys would fill the memory with nothing
 _GIVE_UP = 1000  # lines that are no records
@@ -26,10 +27,13 @@ _HISTORY = "log_history"  # Hugging Face's trainer_state.json
 
 @dataclass(frozen=True)
 class Records:
+    """What stands in a JSON text. `settled`: how many of the records and of the bad lines are followed by a line end,
+    and where that is: what is appended later cannot change them."""
+
     records: Sequence[dict[str, Any]]
     bad: int  # lines, or elements of the list, that are no objects
     partial: bool  # the last record is half-written
-    stream: bool  # one record after the other, not a list
+    settled: tuple[int, int, int] = (0, 0, 0)
 
 
 def looks_like_json(data: bytes) -> bool:
@@ -42,42 +46,119 @@ def read_json(data: bytes, *, single: bool = False) -> tuple[Table, str]:
 
     `single`: one object may be a document (a history, a summary) rather than the first record of a stream.
     """
-    found = scan(data.decode())
-    if found is None:
-        raise NoTable("no json records")
-    how = "json lines" if found.stream else "json list"
-    records = found.records
-    if single and found.stream and len(records) == 1 and not found.partial and not found.bad:
-        document = records[0]
-        if (table := _columns_of(document)) is not None:
-            return table, "json object of lists"
-        history = document.get(_HISTORY)
-        if isinstance(history, list) and history and all(isinstance(item, dict) for item in history):
-            records, how = history, f"json list in {_HISTORY}"
+    reader = Json(single=single)
+    end = reader.feed(data)
+    try:
+        return reader.result(data[end:])
+    except Anew:  # the last record, which has no line end, has values of another kind than those before it
+        found = scan_stream(data.decode())
+        return table_of(found.records, found.partial), "json lines" + _left_out(found.bad)
+
+
+class Json:
+    """Reads JSON lines piece by piece; a list, or one document, only as a whole."""
+
+    def __init__(self, *, single: bool = False) -> None:
+        self._single = single
+        self._stack = Stack()
+        self._bad = 0
+        self._first: dict[str, Any] | None = None  # the only record so far
+        self._list: Records | None = None
+
+    def feed(self, data: bytes) -> int:
+        """Read the complete records of what follows, and say how many bytes they are. Raises NoTable, Anew."""
+        text = data.decode()
+        if self._list is not None:
+            raise Anew
+        if not self._stack.height:
+            found = scan_list(text)
+            if found is not None:  # a line of text may start with a bracket too
+                self._list = found
+                return len(data)
+        found = scan_stream(text, self._bad - self._stack.height)
+        records, bad, end = found.settled
+        if not self._stack.height and records == 1:
+            self._first = found.records[0]
+        self._add(self._stack, found.records[:records])
+        self._bad += bad
+        return end if len(data) == len(text) else len(text[:end].encode())
+
+    def result(self, rest: bytes) -> tuple[Table, str]:
+        """The table and how it was read. `rest` is what was not read of the text. Raises NoTable, Anew."""
+        if self._list is not None:
+            return table_of(self._list.records, self._list.partial), "json list" + _left_out(self._list.bad)
+        found = scan_stream(rest.decode(), self._bad - self._stack.height)
+        height, bad = self._stack.height + len(found.records), self._bad + found.bad
+        if not height or height < bad:
+            raise NoTable("no json records")
+        if self._single and height == 1 and not bad and not found.partial:
+            return _document(self._first or found.records[0])
+        stack = self._stack.copy()
+        self._add(stack, found.records)
+        names = stack.names
+        if not names:
+            raise NoTable("records without values")
+        if len(names) * height > _MAX_CELLS:
+            raise NoTable(_too_many(height, len(names)))
+        return Table(names, stack.columns(), found.partial), "json lines" + _left_out(bad)
+
+    def state(self) -> dict[str, Any] | None:
+        """What is to be known to go on later, beside the table of what was fed; None where that cannot be."""
+        if self._list is not None or self._stack.height < 2:
+            return None
+        return {"bad": self._bad, "single": self._single, "names": self._stack.names}
+
+    @property
+    def height(self) -> int:
+        """How many rows of the table will stay as they are."""
+        return self._stack.height
+
+    @classmethod
+    def resume(cls, state: Mapping[str, Any], table: Table) -> Json:
+        """One that goes on from there."""
+        made = cls(single=state["single"])
+        made._bad = state["bad"]
+        made._stack.add(state["names"], table.columns[: len(state["names"])], len(table.columns[0].values))
+        return made
+
+    def _add(self, stack: Stack, records: Sequence[dict[str, Any]]) -> None:
+        if any(records):
+            table = table_of(records, False)
+            stack.add(table.names, table.columns, len(records))
         else:
-            how = "json object"
-    if found.bad:
-        how += f", {found.bad} lines left out that are no records"
-    return table_of(records, found.partial), how
+            stack.add((), (), len(records))
 
 
-def scan(text: str) -> Records | None:
-    """The records of a JSON list, or of lines of which at least half are records; None if there are none."""
-    start = _between(text, 0).end()  # type: ignore[union-attr]  # it matches nothing too
-    if start == len(text):
+def _document(document: dict[str, Any]) -> tuple[Table, str]:
+    """The table in a file of one JSON object."""
+    if (table := _columns_of(document)) is not None:
+        return table, "json object of lists"
+    history = document.get(_HISTORY)
+    if isinstance(history, list) and history and all(isinstance(item, dict) for item in history):
+        return table_of(history, False), f"json list in {_HISTORY}"
+    return table_of([document], False), "json object"
+
+
+def _left_out(bad: int) -> str:
+    return f", {bad} lines left out that are no records" if bad else ""
+
+
+def _too_many(height: int, width: int) -> str:
+    return f"{height} records with {width} different keys are too many cells"
+
+
+def scan_list(text: str) -> Records | None:
+    """The records of a JSON list, at least half of whose elements are records; None if it is nothing of the kind."""
+    pos = _between(text, 0).end()  # type: ignore[union-attr]  # it matches nothing too
+    if text[pos : pos + 1] != "[":
         return None
-    found = _scan_list(text, start + 1) if text[start] == "[" else None
-    if found is None or not found.records:  # a line of text may start with a bracket too
-        found = _scan_stream(text, start)
-    return found if found.records and len(found.records) >= found.bad else None
-
-
-def _scan_list(text: str, pos: int) -> Records:
     records: list[dict[str, Any]] = []
-    bad = 0
+    bad, partial = 0, True
+    pos += 1
     while (pos := _between(text, pos).end()) < len(text):  # type: ignore[union-attr]
         if text[pos] == "]":
-            return Records(records, bad, False, False)
+            partial = False
+            break
         try:
             value, pos = _decode(text, pos)
         except (ValueError, RecursionError):
@@ -88,13 +169,21 @@ def _scan_list(text: str, pos: int) -> Records:
             bad += 1
             if bad > _GIVE_UP + len(records):
                 break
-    return Records(records, bad, True, False)
+    return Records(records, bad, partial) if records and len(records) >= bad else None
 
 
-def _scan_stream(text: str, pos: int) -> Records:
+def scan_stream(text: str, badder: int = 0) -> Records:
+    """The records that stand one after the other; `badder`: how many more bad lines than records came before."""
+    pos = 0
     records: list[dict[str, Any]] = []
     bad, partial = 0, False
-    while (pos := _between(text, pos).end()) < len(text):  # type: ignore[union-attr]
+    settled = (0, 0, 0)
+    while True:
+        start, pos = pos, _between(text, pos).end()  # type: ignore[union-attr]
+        if "\n" in text[start:pos]:
+            settled = len(records), bad, pos
+        if pos == len(text):
+            break
         record, end = _record(text, pos)
         if record is not None:
             records.append(record)
@@ -107,10 +196,10 @@ def _scan_stream(text: str, pos: int) -> Records:
             break
         skipped = text[pos : len(text) if nxt < 0 else nxt]
         bad += 1 + skipped.strip().count("\n")
-        if nxt < 0 or bad > _GIVE_UP + len(records):
+        if nxt < 0 or badder + bad > _GIVE_UP + len(records):
             break
-        pos = nxt + 1
-    return Records(records, bad, partial, True)
+        pos = nxt
+    return Records(records, bad, partial, settled)
 
 
 def _record(text: str, pos: int) -> tuple[dict[str, Any] | None, int]:
@@ -156,7 +245,7 @@ def table_of(records: Sequence[dict[str, Any]], partial: bool) -> Table:
     if not parts:
         raise NoTable("records without values")
     if len(parts) * len(records) > _MAX_CELLS:
-        raise NoTable(f"{len(records)} records with {len(parts)} different keys are too many cells")
+        raise NoTable(_too_many(len(records), len(parts)))
     return Table(list(parts), [_column(part, len(records)) for part in parts.values()], partial)
 
 

@@ -1,22 +1,25 @@
 """The rows of a text: shapes of lines are learned, then their numbers are cut out at C speed.
 
-One regular expression of all shapes splits the text. What it leaves over is looked at for further shapes. A text of
-many megabytes goes block by block, so that few of its cells are objects at once.
+A text goes block by block, so that few of its cells are objects at once. In a block, lines of the same kind are cut
+together; one regular expression of all shapes cuts the others. What it leaves over is looked at for further shapes.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
+from itertools import accumulate
 from typing import Any
 
-from metarunlog.logs.shapes import IS_NUMBER, Shape, shape_of
+from metarunlog.logs.alike import MANY, Block, Cutter, cutter
+from metarunlog.logs.shapes import Shape, shape_of
 
-_BLOCK = 8 << 20  # bytes
-_LEARN = (300, 3_000, 20_000)  # lines of a block that are looked at one by one: of all, and of what is left over then
+_BLOCK = 2 << 20  # bytes; what it takes while it is cut fits the processor's cache
+_KINDS = 3_000  # kinds of lines of a block of which the first is looked at
+_LEARN = (300, 3_000)  # lines of a block that are looked at one by one: of what is left over then
 _MAX_LINE = 2_000  # characters of a line that may be a row
 _MAX_SHAPES = 100
 _MAX_KINDS = 100_000
@@ -26,7 +29,7 @@ Kind = tuple[tuple[str, ...], str]
 
 @dataclass
 class Rows:
-    """The rows of one shape. `columns`: an array a number; `places`: of each row among all rows of the text."""
+    """The rows of one shape. `columns`: an array a number; `places`: of each row among all lines of the text."""
 
     shape: Shape
     above: Sequence[str]  # the words in the line before its first
@@ -47,30 +50,33 @@ class _Reader:
         self._above: dict[str, list[str]] = {}
         self._kinds: Counter[Kind] = Counter()  # lines that were looked at; a kind that comes again is a table
         self._found: dict[str, list[list[Any]]] = {}  # by shape, for each block: its columns, and the places
+        self._cutters: dict[bytes, Cutter | None] = {}  # by what lines of a kind share
         self._place = 0
 
     def read(self, data: bytes) -> None:
         late = False
-        for number, block in enumerate(_blocks(data)):
-            start = self._place
-            left = self._cut(block) if self._shapes else block
+        for number, text in enumerate(_blocks(data)):
+            block = Block(text, self._place)
+            new = self._learn_kinds(block)
+            left = self._cut(block)
             for lines in _LEARN:
-                if self._learn(left, lines):
-                    late = late or number > 0
-                    self._take_back(start)
+                if self._learn((line, 1) for line in left[:lines]):
+                    new = True
+                    self._take_back(block.place)
                     left = self._cut(block)
+            late = late or (new and number > 0)
         if late:  # what a later block taught may be in an earlier one too
             self._found.clear()
             self._place = 0
-            for block in _blocks(data):
-                self._cut(block)
+            for text in _blocks(data):
+                self._cut(Block(text, self._place))
 
     def rows(self) -> list[Rows]:
         import numpy as np
 
         made = []
         for key, parts in self._found.items():
-            *columns, places = (np.concatenate(one) for one in zip(*parts))
+            *columns, places = (np.concatenate(one) if len(one) > 1 else one[0] for one in zip(*parts))
             if len(places):
                 made.append(Rows(self._shapes[key], self._above.get(key, []), columns, places))
         return made
@@ -78,38 +84,65 @@ class _Reader:
     def _take_back(self, start: int) -> None:
         """Forget the rows of a block that is cut again."""
         for parts in self._found.values():
-            while parts and parts[-1][-1][0] >= start:
+            while parts and len(parts[-1][-1]) and parts[-1][-1][0] >= start:
                 parts.pop()
         self._found = {key: parts for key, parts in self._found.items() if parts}
         self._place = start
 
-    def _cut(self, block: bytes) -> bytes:
-        """Take the rows of all known shapes out of a block; returns what is left."""
+    def _cut(self, block: Block) -> list[bytes]:
+        """Take the rows of all known shapes out of a block; returns the lines that are left."""
+        import numpy as np
 
-        shapes = list(self._shapes.values())
-        either = b"|".join(b"(?:%b)" % shape.pattern for shape in shapes)
-        expression = re.compile(rb"\n[ \t]*(?:%b)[ \t]*(?=\n)" % either)
-        parts = expression.split(b"\n" + block)
-        width = expression.groups + 1
-        length = len(parts) // width
-        first = 1
-        for shape in shapes:
-            cells: list[list[bytes]] = [parts[first + i :: width] for i in range(len(shape.slots))]
-            first += len(shape.slots)
-            places = list(compress(range(self._place, self._place + length), cells[0]))
-            if places:
-                columns = [list(filter(None, one)) for one in cells]
-                self._found.setdefault(shape.key, []).append(_arrays([*columns, places]))
-        self._place += length
-        return b"".join(parts[::width])
+        self._place = block.place + len(block.lines)
+        if not self._shapes:
+            return block.lines
+        expression = _Expression(list(self._shapes.values()))
+        left = np.ones(len(block.lines), dtype=np.bool_)
+        for kind in np.flatnonzero(block.counts >= MANY).tolist():
+            one = self._cutter(block, kind, expression)
+            where = np.flatnonzero(block.kinds == kind)
+            if one and (columns := one.cut(block.some(where))):
+                left[where] = False
+                self._add(one.shape, [*columns, where + block.place])
+            else:
+                self._cutters[block.keys[kind]] = None
+        where = np.flatnonzero(left)
+        return expression.cut(block.some(where), where + block.place, self._add)
 
-    def _learn(self, left: bytes, lines: int) -> bool:
-        """Look for shapes in the first lines that have none yet; whether there are new ones."""
+    def _add(self, shape: Shape, columns: list[Any]) -> None:
+        self._found.setdefault(shape.key, []).append(columns)
+
+    def _cutter(self, block: Block, kind: int, expression: _Expression) -> Cutter | None:
+        key = block.keys[kind]
+        if key not in self._cutters:
+            line = block.lines[block.firsts[kind]]
+            shape = expression.shape_of(line)
+            self._cutters[key] = cutter(line, shape) if shape else None
+        return self._cutters[key]
+
+    def _learn_kinds(self, block: Block) -> bool:
+        """Look for shapes in the first line of each kind; whether there are new ones."""
+        import numpy as np
+
+        lines: list[tuple[bytes, int]] = []
+        for kind in [i for i, key in enumerate(block.keys) if key not in self._cutters][:_KINDS]:
+            first = int(block.firsts[kind])
+            lines += [(before, 0) for before in block.lines[max(first - 2, 0) : first]]
+            if b"#" in block.keys[kind]:  # `#3` is one word, `#4` is another
+                where = np.flatnonzero(block.kinds == kind)
+                looked = dict.fromkeys(where[[0, len(where) // 2, -1]].tolist())
+                lines += [(block.lines[i], 1) for i in looked]
+            else:
+                lines.append((block.lines[first], int(block.counts[kind])))
+        return self._learn(lines)
+
+    def _learn(self, lines: Iterable[tuple[bytes, int]]) -> bool:
+        """Look for shapes in lines, each with how often such a line comes; whether there are new ones."""
         found: dict[str, Shape] = {}
         counts: Counter[Kind] = Counter()
         counted: list[str] = []
         above = ""
-        for raw in left.split(b"\n", lines)[:lines]:
+        for raw, count in lines:
             if len(raw) > _MAX_LINE or not raw.strip():
                 continue
             line = raw.decode(errors="replace").strip()
@@ -117,8 +150,8 @@ class _Reader:
             if shape is None:
                 above = line
                 continue
-            counts[shape.kind] += 1
-            if shape.key not in found:
+            counts[shape.kind] += count
+            if count and shape.key not in found:
                 found[shape.key] = shape
                 self._above.setdefault(shape.key, above.split())
                 if "#" in line:
@@ -133,7 +166,43 @@ class _Reader:
         for shape in new:
             if shape.may_be_row and len(self._shapes) < _MAX_SHAPES:
                 self._shapes.setdefault(shape.key, shape)
+        self._cutters = {key: one for key, one in self._cutters.items() if one or len(self._shapes) == before}
         return len(self._shapes) > before
+
+
+class _Expression:
+    """One regular expression of shapes, in their order."""
+
+    def __init__(self, shapes: Sequence[Shape]) -> None:
+        self._shapes = shapes
+        either = b"|".join(b"(?:%b)" % shape.pattern for shape in shapes)
+        self._match = re.compile(rb"\n[ \t]*(?:%b)[ \t]*(?=\n)" % either)
+        self._firsts = list(accumulate((len(shape.slots) for shape in shapes), initial=1))  # groups
+
+    def shape_of(self, line: bytes) -> Shape | None:
+        """The shape of a line among these."""
+        found = self._match.match(b"\n%b\n" % line)
+        first = next((i for i, one in enumerate(found.groups(), 1) if one is not None), 0) if found else 0
+        return self._shapes[bisect_right(self._firsts, first) - 1] if first else None
+
+    def cut(self, lines: Sequence[bytes], places: Any, add: Any) -> list[bytes]:
+        """Call `add` with each shape that is in the lines, its columns and the places; returns lines without a shape.
+
+        `places` are those of the lines.
+        """
+        import numpy as np
+
+        parts = self._match.split(b"\n%b\n" % b"\n".join(lines))
+        width = self._match.groups + 1
+        between = parts[::width]
+        skipped = np.fromiter((text.count(b"\n") if text else 0 for text in between), np.int64, len(between))[:-1]
+        places = places[np.cumsum(skipped) + np.arange(len(skipped))]
+        for first, shape in zip(self._firsts, self._shapes):
+            cells: list[list[bytes]] = [parts[first + i :: width] for i in range(len(shape.slots))]
+            having = np.fromiter(map(bool, cells[0]), np.bool_, len(cells[0]))
+            if having.any():
+                add(shape, [*(_array(list(filter(None, one))) for one in cells), places[having]])
+        return [line for line in b"".join(between).split(b"\n") if line]
 
 
 def _blocks(data: bytes) -> Iterator[bytes]:
@@ -147,17 +216,8 @@ def _blocks(data: bytes) -> Iterator[bytes]:
         start = end
 
 
-def _arrays(columns: list[list[Any]]) -> list[Any]:
-    """Columns of cells, the last of them whole numbers, as arrays; without rows that hold what is no number."""
-    try:
-        return [_array(cells) for cells in columns]
-    except ValueError:
-        rows = [row for row in zip(*columns, strict=True) if all(map(IS_NUMBER, row[:-1]))]
-        return [_array(cells) for cells in zip(*rows, strict=True)] if rows else [_array([]) for _ in columns]
-
-
 def _array(cells: Sequence[Any]) -> Any:
-    """int64 where all are whole numbers, else float64. ValueError where one is no number."""
+    """int64 where all are whole numbers, else float64."""
     import numpy as np
 
     try:

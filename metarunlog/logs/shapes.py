@@ -11,30 +11,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-# What is passed over, each as (how it looks, how the same kind of thing is matched again).
+# what is passed over
 _DATE = r"\d{4}[-/]\d\d?[-/]\d\d?"
 _CLOCK = r"\d{1,3}:\d\d(?::\d\d)?(?:[.,]\d+)?"
 _PASSED_OVER = [
-    (r"^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ [^\]\n]{1,200}\]", r"[IWEF]\d{4} [^\]\n]*\]"),  # glog
-    (rf"{_DATE}(?:[T ,_-]+{_CLOCK})?(?:Z|[+-]\d\d:?\d\d)?", r"\d[-\d/T ,_:.Z+]*\d"),
-    (r"(?<=%)\|[^|\n]*\|", r"\|[^|\n]*\|"),  # tqdm's bar
-    (r"\[[=>.# ]{3,}\]", r"\[[=>.# ]+\]"),  # Keras'
-    (r"\[[\d:?]+<[\d:?]+, *[\d.?]+ *[A-Za-z/]+", r"\[[\d:?]+<[\d:?]+, *[\d.?]+ *[A-Za-z/]+"),  # tqdm's times
-    (rf"(?<![\w.]){_CLOCK}(?![\w.:])", r"\d[\d:.,]*"),
-    (r"(?<![\w.])1\d{9}(?:\d{3})?(?:\.\d+)?(?![\w.])", r"1\d{9}[\d.]*"),  # seconds or milliseconds since 1970
-    (r"[\w./\\-]+\.[A-Za-z]{1,4}:\d+", r"\S+?:\d+"),  # a line of a source file
-    (r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\w,])", r"[\d,.]+"),  # 1,234: not 1, and not sure to be 1234
+    r"(?<![^\n])[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ [^\]\n]{1,200}\]",  # glog
+    rf"{_DATE}(?:[T ,_-]+{_CLOCK})?(?:Z|[+-]\d\d:?\d\d)?",
+    r"(?<=%)\|[^|\n]*\|",  # tqdm's bar
+    r"\[[=>.# ]{3,}\]",  # Keras'
+    r"\[[\d:?]+<[\d:?]+, *[\d.?]+ *[A-Za-z/]+",  # tqdm's times
+    rf"(?<![\w.]){_CLOCK}(?![\w.:])",
+    r"(?<![\w.])1\d{9}(?:\d{3})?(?:\.\d+)?(?![\w.])",  # seconds or milliseconds since 1970
+    r"[\w./\\-]+\.[A-Za-z]{1,4}:\d+",  # a line of a source file
+    r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\w,])",  # 1,234: not 1, and not sure to be 1234
 ]
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf|NaN|Inf|NAN|INF)"
 _UNITS = r"%|[kKMGT]?i?B(?:/s)?|[kKMGT](?![\w/])|[mun]?s(?:ec|econds?)?|min|[mhdx]|it/s|s/it|h"
-_TOKEN = re.compile(
-    "|".join(f"(?P<over{i}>{look})" for i, (look, _) in enumerate(_PASSED_OVER))
+TOKEN = re.compile(
+    "|".join(f"(?P<over{i}>{look})" for i, look in enumerate(_PASSED_OVER))
     + rf"|(?<![\w.#])(?P<number>{_NUMBER})(?P<unit>{_UNITS})?(?![\w.]*\w)"
     + rf"|(?P<counted>#(?:{_NUMBER})(?![\w.]))"
 )
-# Quicker than the exact form; what it takes by mistake is no number, and its row is left out.
-_GROUP = rb"([-+.\deEnaifNAIF]+)"
-IS_NUMBER = re.compile(_NUMBER.encode()).fullmatch
+# neither may be matched by half so that the rest of the line fits
+_GROUP = rf"((?>{_NUMBER}))".encode()
 #: units of time in seconds, of sizes and counts in ones: a log that goes from ms to s stays one column
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "seconds": 1.0, "second": 1.0, "min": 60.0}
 _SECONDS |= {"m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -107,7 +106,7 @@ class Shape:
 def shape_of(line: str, *, counted: bool = False) -> Shape | None:
     """The shape of a line; None where it has no numbers. With `counted`, `#3` is a number too, else a word."""
     texts, numbers, at, text = [], [], 0, ""
-    for token in _TOKEN.finditer(line):
+    for token in TOKEN.finditer(line):
         kind = str(token.lastgroup)
         text += line[at : token.start()]
         at = token.end()
@@ -151,11 +150,11 @@ def _text_pattern(text: str) -> bytes:
     parts = []
     for part in re.split(r"(\0[0-9a-f]|[ \t]+)", text):
         if part[:1] == "\0":
-            parts.append(_PASSED_OVER[int(part[1], 16)][1])
+            parts.append(f"(?>{_PASSED_OVER[int(part[1], 16)]})")
         elif part.strip():
             parts.append(re.escape(part))
         elif part:
-            parts.append(r"[ \t]*")
+            parts.append(r"[ \t]+")
     return "".join(parts).encode()
 
 
@@ -168,8 +167,8 @@ def _names(texts: Sequence[str]) -> list[str]:
             name = _TOTAL if names[-1] == COUNT else f"{names[-1]}_{_TOTAL}"
         if not name and texts[i + 1].strip() == "/":
             name = COUNT
-        if not name:
-            name = _behind(texts[i + 1])
+        if not name and (unit := _behind(texts[i + 1])) not in [_key(text) for text in texts[i + 1 : -1][:1]]:
+            name = unit  # unless it is the name of the next
         if not name and i == 0 and re.match(r"[\[(]?$", before.strip()) and re.match(r"[\]:)]|\t", texts[1]):
             name = _STEP
         names.append(name)

@@ -14,7 +14,7 @@ from metarunlog.logs.source import NoTable
 BLANKS = " "  # as a separator: any number of blanks and tabs
 SEPARATORS = (",", "\t", ";", "|", BLANKS)
 _MAX_LINE = 8 << 20  # bytes of a line of the sample; 10,000 long names are less than 1 MB
-_SAMPLE = 25  # lines
+SAMPLE = 25  # lines
 _SAMPLE_BYTES = 1 << 16  # three lines are enough where they are longer
 _NAME = re.compile(r"[\w./ -]{1,60}")  # of the one column of a file that has no rows yet
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
@@ -64,7 +64,7 @@ def sample(data: bytes, start: int) -> list[str]:
     """The first lines of whole records, without blank ones and line ends. Raises NoTable where one is too long."""
     lines: list[str] = []
     first = start
-    while start < len(data) and len(lines) < (_SAMPLE if start - first < _SAMPLE_BYTES else 3):
+    while start < len(data) and len(lines) < (SAMPLE if start - first < _SAMPLE_BYTES else 3):
         end = data.find(b"\n", start)
         end = len(data) if end < 0 else end
         if end - start > _MAX_LINE:
