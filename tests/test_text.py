@@ -172,7 +172,7 @@ def test_cut_at_every_byte_only_whole_lines_count() -> None:
 
 
 def test_a_shape_that_comes_late_is_found_in_all_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "_BLOCK", 2000)
+    monkeypatch.setattr(lines, "BLOCK", 2000)
     rows = [f"step {i} loss {1 / (i + 1):.5f}" for i in range(1000)]
     for i in (100, 600, 900):
         rows.insert(i, f"checkpoint score {i / 1000}")
@@ -186,7 +186,7 @@ def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "\n".join(rows) + "\n"
     whole = tables(text)
     for size in (100, 1000, 5000):
-        monkeypatch.setattr(lines, "_BLOCK", size)
+        monkeypatch.setattr(lines, "BLOCK", size)
         assert str(tables(text)) == str(whole)
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
 from itertools import accumulate
 from typing import Any
 
 from metarunlog.logs.alike import MANY, Block, Cutter, cutter
-from metarunlog.logs.shapes import Shape, shape_of
+from metarunlog.logs.shapes import Shape, Slot, shape_of
 
-_BLOCK = 2 << 20  # bytes; what it takes while it is cut fits the processor's cache
+BLOCK = 2 << 20  # bytes; what it takes while it is cut fits the processor's cache
 _KINDS = 3_000  # kinds of lines of a block of which the first is looked at
 _LEARN = (300, 3_000)  # lines of a block that are looked at one by one: of what is left over then
 _MAX_LINE = 2_000  # characters of a line that may be a row
@@ -37,14 +37,34 @@ class Rows:
     places: Any = None
 
 
+class Again(Exception):
+    """Something was learned that may be in what was read before: it has to be read again, by this reader."""
+
+    def __init__(self, reader: Lines) -> None:
+        super().__init__()
+        self.reader = reader
+
+
 def read_rows(data: bytes) -> list[Rows]:
     """The rows of all kinds of shapes that come twice or more; `data` is whole lines."""
-    reader = _Reader()
-    reader.read(data)
-    return reader.rows()
+    reader = Lines()
+    try:
+        return reader.read(data)
+    except Again as again:
+        return again.reader.read(data)
 
 
-class _Reader:
+def block_end(data: bytes, start: int) -> int:
+    """Where the block that starts there ends: it is whole lines. 0 where that depends on what may be appended."""
+    if len(data) - start < BLOCK:
+        return 0
+    last = data.rfind(b"\n", start, start + BLOCK)
+    return (last if last >= 0 else data.find(b"\n", start + BLOCK)) + 1
+
+
+class Lines:
+    """Reads the rows of a text block by block."""
+
     def __init__(self) -> None:
         self._shapes: dict[str, Shape] = {}
         self._above: dict[str, list[str]] = {}
@@ -52,24 +72,37 @@ class _Reader:
         self._found: dict[str, list[list[Any]]] = {}  # by shape, for each block: its columns, and the places
         self._cutters: dict[bytes, Cutter | None] = {}  # by what lines of a kind share
         self._place = 0
+        self._learns = True
 
-    def read(self, data: bytes) -> None:
-        late = False
-        for number, text in enumerate(_blocks(data)):
-            block = Block(text, self._place)
-            new = self._learn_kinds(block)
-            left = self._cut(block)
-            for lines in _LEARN:
-                if self._learn((line, 1) for line in left[:lines]):
-                    new = True
-                    self._take_back(block.place)
-                    left = self._cut(block)
-            late = late or (new and number > 0)
-        if late:  # what a later block taught may be in an earlier one too
-            self._found.clear()
-            self._place = 0
-            for text in _blocks(data):
-                self._cut(Block(text, self._place))
+    @property
+    def place(self) -> int:
+        """How many lines were read."""
+        return self._place
+
+    def read(self, data: bytes) -> list[Rows]:
+        """The rows of a whole text. Raises Again."""
+        start = 0
+        while end := block_end(data, start):
+            self.feed(data[start:end])
+            start = end
+        if start < len(data):
+            self.feed(data[start:])
+        return self.rows()
+
+    def feed(self, text: bytes) -> None:
+        """Read a block. Raises Again."""
+        block = Block(text, self._place)
+        new = self._learns and self._learn_kinds(block)
+        left = self._cut(block)
+        for lines in _LEARN if self._learns else ():
+            if self._learn((line, 1) for line in left[:lines]):
+                new = True
+                self._take_back(block.place)
+                left = self._cut(block)
+        if new and block.place:
+            again = Lines()
+            again._shapes, again._above, again._learns = self._shapes, self._above, False
+            raise Again(again)
 
     def rows(self) -> list[Rows]:
         import numpy as np
@@ -79,6 +112,35 @@ class _Reader:
             *columns, places = (np.concatenate(one) if len(one) > 1 else one[0] for one in zip(*parts))
             if len(places):
                 made.append(Rows(self._shapes[key], self._above.get(key, []), columns, places))
+            self._found[key] = [[*columns, places]]
+        return made
+
+    def copy(self) -> Lines:
+        """Another one, that may go on another way."""
+        return Lines.resume(self.state())
+
+    def state(self) -> dict[str, Any]:
+        """All of it as plain data and arrays."""
+        return {
+            "shapes": [
+                (shape.key, shape.texts, [astuple(slot) for slot in shape.slots]) for shape in self._shapes.values()
+            ],
+            "above": dict(self._above),
+            "kinds": dict(self._kinds),
+            "found": {key: list(parts) for key, parts in self._found.items()},
+            "place": self._place,
+            "learns": self._learns,
+        }
+
+    @classmethod
+    def resume(cls, state: Mapping[str, Any]) -> Lines:
+        """One that goes on from there."""
+        made = cls()
+        for key, texts, slots in state["shapes"]:
+            made._shapes[key] = Shape(key, tuple(texts), tuple(Slot(*slot) for slot in slots))
+        made._above, made._kinds = dict(state["above"]), Counter(state["kinds"])
+        made._found = {key: list(parts) for key, parts in state["found"].items()}
+        made._place, made._learns = state["place"], state["learns"]
         return made
 
     def _take_back(self, start: int) -> None:
@@ -203,17 +265,6 @@ class _Expression:
             if having.any():
                 add(shape, [*(_array(list(filter(None, one))) for one in cells), places[having]])
         return [line for line in b"".join(between).split(b"\n") if line]
-
-
-def _blocks(data: bytes) -> Iterator[bytes]:
-    """The text in pieces of whole lines."""
-    start = 0
-    while start < len(data):
-        end = data.rfind(b"\n", start, start + _BLOCK) + 1
-        if end <= start:
-            end = data.find(b"\n", start) + 1 or len(data)
-        yield data[start:end]
-        start = end
 
 
 def _array(cells: Sequence[Any]) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from metarunlog.logs.boxes import read_boxes
 from metarunlog.logs.cells import Table
 from metarunlog.logs.gather import tables_of
-from metarunlog.logs.lines import read_rows
+from metarunlog.logs.lines import Again, Lines, block_end, read_rows
 from metarunlog.logs.source import NoTable
 from metarunlog.logs.tagged import read_tagged
 
@@ -18,24 +19,79 @@ _ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[
 
 def read_lines(data: bytes) -> tuple[list[tuple[str | None, Table]], str]:
     """The tables in a text log, each with its part (None where there is one), and how it was read. Raises NoTable."""
+    if b"|" in data or b"{" in data:
+        clean = _clean(data)
+        end = clean.rfind(b"\n") + 1
+        boxes, left = read_boxes(clean[:end])
+        tagged, left = read_tagged(left)
+        if boxes or tagged:
+            found = [("", boxes)] if boxes else []
+            return _named([*found, *tagged, *tables_of(read_rows(left))], bool(clean[end:].strip()))
+    reader = Text()
+    while True:
+        try:
+            end = reader.feed(data)
+            return reader.result(data[end:])
+        except Again as again:
+            reader = Text(again.reader)
+
+
+class Text:
+    """Reads a text log of nothing but lines piece by piece."""
+
+    def __init__(self, lines: Lines | None = None) -> None:
+        self._lines = Lines() if lines is None else lines
+
+    def feed(self, data: bytes) -> int:
+        """Read the blocks that are complete, and say how many bytes they are. Raises Again."""
+        start = 0
+        while end := block_end(data, start):
+            self._lines.feed(_clean(data[start:end]))
+            start = end
+        return start
+
+    def result(self, rest: bytes) -> tuple[list[tuple[str | None, Table]], str]:
+        """The tables and how they were read. `rest` is what was not read of the text. Raises NoTable, Again."""
+        clean = _clean(rest)
+        end = clean.rfind(b"\n") + 1
+        lines = self._lines.copy()
+        if end:
+            lines.feed(clean[:end])
+        elif not lines.place:
+            raise NoTable("no complete line yet")
+        return _named(tables_of(lines.rows()), bool(clean[end:].strip()))
+
+    def state(self) -> dict[str, Any] | None:
+        """All that is to be known to go on later; None where reading anew is as quick."""
+        return self._lines.state() if self._lines.place else None
+
+    @classmethod
+    def resume(cls, state: Mapping[str, Any]) -> Text:
+        """One that goes on from there."""
+        return cls(Lines.resume(state))
+
+
+def is_plain(data: bytes) -> bool:
+    """Whether there is nothing but lines in a text: no box, no JSON object behind a word."""
+    twice = _clean(data) * 2  # of which there must be two
+    return not ((b"|" in data and read_boxes(twice)[0]) or (b"{" in data and read_tagged(twice)[0]))
+
+
+def _clean(data: bytes) -> bytes:
     if b"\x1b" in data:
         data = _ANSI.sub(b"", data)
     if b"\r" in data:  # a bar that is drawn over and over is a line each time
         data = re.sub(rb"\r+\n?", b"\n", data)
-    end = data.rfind(b"\n") + 1
-    partial = bool(data[end:].strip())
-    if not end:
-        raise NoTable("no complete line yet")
-    boxes, left = read_boxes(data[:end])
-    tagged, left = read_tagged(left)
-    found = [("", boxes)] if boxes else []
-    found += tagged + tables_of(read_rows(left))
+    return data
+
+
+def _named(found: list[tuple[str, Table]], partial: bool) -> tuple[list[tuple[str | None, Table]], str]:
+    """Tables with their tags, the longest first, with the names of their parts."""
     if not found:
         raise NoTable("text, but neither columns, json lines nor lines with numbers that have names")
-    found.sort(key=lambda one: -len(one[1].columns[0].values))
-    parts = _part_names(found)
+    found = sorted(found, key=lambda one: -len(one[1].columns[0].values))
     tables = [Table(table.names, table.columns, partial, table.x) for _, table in found]
-    return list(zip(parts, tables, strict=True)), "text"
+    return list(zip(_part_names(found), tables, strict=True)), "text"
 
 
 def _part_names(tables: Sequence[tuple[str, Table]]) -> list[str | None]:
