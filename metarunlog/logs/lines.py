@@ -38,11 +38,11 @@ class Rows:
 
 
 class Again(Exception):
-    """Something was learned that may be in what was read before: it has to be read again, by this reader."""
+    """A reader has learned what may be in what it read before: it has to be read again, by one that knows."""
 
-    def __init__(self, reader: Lines) -> None:
+    def __init__(self, taught: Lines) -> None:
         super().__init__()
-        self.reader = reader
+        self.taught = taught
 
 
 def read_rows(data: bytes) -> list[Rows]:
@@ -51,7 +51,7 @@ def read_rows(data: bytes) -> list[Rows]:
     try:
         return reader.read(data)
     except Again as again:
-        return again.reader.read(data)
+        return reader.knowing(again.taught).read(data)
 
 
 def block_end(data: bytes, start: int) -> int:
@@ -71,8 +71,10 @@ class Lines:
         self._kinds: Counter[Kind] = Counter()  # lines that were looked at; a kind that comes again is a table
         self._found: dict[str, list[list[Any]]] = {}  # by shape, for each block: its columns, and the places
         self._cutters: dict[bytes, Cutter | None] = {}  # by what lines of a kind share
+        self._often: set[bytes] = set()  # kinds of many lines that were looked at
         self._place = 0
-        self._learns = True
+        self._learned = 0  # up to which place was looked for shapes
+        self._late = False  # something was learned that may be above, too
 
     @property
     def place(self) -> int:
@@ -90,23 +92,27 @@ class Lines:
         return self.rows()
 
     def feed(self, text: bytes) -> None:
-        """Read a block. Raises Again."""
+        """Read a block."""
         block = Block(text, self._place)
-        new = self._learns and self._learn_kinds(block)
+        if block.place < self._learned:
+            self._cut(block)
+            return
+        new = self._learn_kinds(block)
         left = self._cut(block)
-        for lines in _LEARN if self._learns else ():
+        for lines in _LEARN:
             if self._learn((line, 1) for line in left[:lines]):
                 new = True
                 self._take_back(block.place)
                 left = self._cut(block)
-        if new and block.place:
-            again = Lines()
-            again._shapes, again._above, again._learns = self._shapes, self._above, False
-            raise Again(again)
+        self._late = self._late or (new and block.place > 0)
+        self._learned = self._place
 
     def rows(self) -> list[Rows]:
+        """All of them. Raises Again."""
         import numpy as np
 
+        if self._late:
+            raise Again(self)
         made = []
         for key, parts in self._found.items():
             *columns, places = (np.concatenate(one) if len(one) > 1 else one[0] for one in zip(*parts))
@@ -119,17 +125,22 @@ class Lines:
         """Another one, that may go on another way."""
         return Lines.resume(self.state())
 
+    def knowing(self, taught: Lines) -> Lines:
+        """One that starts again, with the shapes that another has learned: of what else it saw, this one will count."""
+        known = {key: value for key, value in taught.state().items() if key in ("shapes", "above")}
+        return Lines.resume({**self.state(), **known, "found": {}, "place": 0})
+
     def state(self) -> dict[str, Any]:
         """All of it as plain data and arrays."""
+        slots = {key: [astuple(slot) for slot in shape.slots] for key, shape in self._shapes.items()}
         return {
-            "shapes": [
-                (shape.key, shape.texts, [astuple(slot) for slot in shape.slots]) for shape in self._shapes.values()
-            ],
+            "shapes": [(key, shape.texts, slots[key]) for key, shape in self._shapes.items()],
             "above": dict(self._above),
             "kinds": dict(self._kinds),
+            "often": list(self._often),
             "found": {key: list(parts) for key, parts in self._found.items()},
             "place": self._place,
-            "learns": self._learns,
+            "learned": self._learned,
         }
 
     @classmethod
@@ -138,9 +149,9 @@ class Lines:
         made = cls()
         for key, texts, slots in state["shapes"]:
             made._shapes[key] = Shape(key, tuple(texts), tuple(Slot(*slot) for slot in slots))
-        made._above, made._kinds = dict(state["above"]), Counter(state["kinds"])
+        made._above, made._kinds, made._often = dict(state["above"]), Counter(state["kinds"]), set(state["often"])
         made._found = {key: list(parts) for key, parts in state["found"].items()}
-        made._place, made._learns = state["place"], state["learns"]
+        made._place, made._learned = state["place"], state["learned"]
         return made
 
     def _take_back(self, start: int) -> None:
@@ -187,7 +198,9 @@ class Lines:
         import numpy as np
 
         lines: list[tuple[bytes, int]] = []
-        for kind in [i for i, key in enumerate(block.keys) if key not in self._cutters][:_KINDS]:
+        for kind in [i for i, key in enumerate(block.keys) if key not in self._often][:_KINDS]:
+            if block.counts[kind] >= MANY:
+                self._often.add(block.keys[kind])
             first = int(block.firsts[kind])
             lines += [(before, 0) for before in block.lines[max(first - 2, 0) : first]]
             if b"#" in block.keys[kind]:  # `#3` is one word, `#4` is another

@@ -33,7 +33,7 @@ def read_lines(data: bytes) -> tuple[list[tuple[str | None, Table]], str]:
             end = reader.feed(data)
             return reader.result(data[end:])
         except Again as again:
-            reader = Text(again.reader)
+            reader = reader.knowing(again.taught)
 
 
 class Text:
@@ -43,7 +43,7 @@ class Text:
         self._lines = Lines() if lines is None else lines
 
     def feed(self, data: bytes) -> int:
-        """Read the blocks that are complete, and say how many bytes they are. Raises Again."""
+        """Read the blocks that are complete, and say how many bytes they are."""
         start = 0
         while end := block_end(data, start):
             self._lines.feed(_clean(data[start:end]))
@@ -61,8 +61,12 @@ class Text:
             raise NoTable("no complete line yet")
         return _named(tables_of(lines.rows()), bool(clean[end:].strip()))
 
+    def knowing(self, taught: Lines) -> Text:
+        """One that starts again, with what was learned."""
+        return Text(self._lines.knowing(taught))
+
     def state(self) -> dict[str, Any] | None:
-        """All that is to be known to go on later; None where reading anew is as quick."""
+        """All that is to be known to go on later, after `result`; None where reading anew is as quick."""
         return self._lines.state() if self._lines.place else None
 
     @classmethod
