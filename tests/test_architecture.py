@@ -15,7 +15,8 @@ PACKAGE = Path(metarunlog.__file__).parent
 
 #: What each room may import of the package, beside itself. Anything may import errors and files.
 ALLOWED: dict[str, set[str]] = {
-    "engine": set(),
+    "blocks": set(),
+    "engine": {"blocks"},
     "bounded": set(),
     "expressions": {"bounded"},
     "grid": {"bounded", "expressions"},
@@ -33,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "project": {"config", "experiment", "git"},
     "launch": {"config", "experiment"},
     "hooks": set(),
-    "logs": {"project"},
+    "logs": {"blocks", "project"},
     "report": {"analysis"},  # how a value is shown is decided where it is made
     "analysis": {"logs"},
     "tasks": {"analysis", "batch", "config", "engine", "experiment", "hooks", "launch", "logs", "project", "report"},

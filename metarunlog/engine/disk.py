@@ -1,4 +1,4 @@
-"""The state of files: size, mtime_ns, inode, ctime_ns and sha256; what is the same is not read again.
+"""The state of files: size, mtime_ns, inode, ctime_ns and digest; what is the same is not read again.
 
 Content decides. The four numbers only save reading a file: where all are equal, and the file was not changed within
 the clock's grain before they were taken, the content is taken to be the same.
@@ -11,15 +11,16 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
+from metarunlog import blocks
 from metarunlog.engine.listing import names_digest
 from metarunlog.engine.spec import Place
 
-#: [size, mtime_ns, inode, ctime_ns, sha256]; None for a file that is not there. JSON as it stands.
+#: [size, mtime_ns, inode, ctime_ns, digest]; None for a file that is not there. JSON as it stands.
 FileState = Sequence[int | str] | None
 
 #: A change this close before a state was taken may be hidden by an equal time; FAT and some network disks count 2 s.
 GRAIN_NS = 2_000_000_000
-_BLOCK = 1 << 20
+_BLOCKS = "blocks:"
 GONE = "gone"
 
 
@@ -50,20 +51,23 @@ class Disk:
         self._stats[key] = found
         return found
 
-    def digest(self, key: str) -> str:
-        """sha256 of the content; of a folder, of the names in it; `gone` for what cannot be read."""
+    def digest(self, key: str, old: FileState = None) -> str:
+        """Of the content, see `file_digest`; of a folder, of the names in it; `gone` for what cannot be read."""
         if key not in self._digests:
             path = self.place.path(key)
             try:
-                self._digests[key] = names_digest(os.listdir(path)) if os.path.isdir(path) else file_digest(path)
+                if os.path.isdir(path):
+                    self._digests[key] = names_digest(os.listdir(path))
+                else:
+                    self._digests[key] = file_digest(path, old if self._trust else None)
             except OSError:
                 self._digests[key] = GONE
         return self._digests[key]
 
-    def state(self, key: str) -> FileState:
-        """All of it, as traces keep it."""
+    def state(self, key: str, old: FileState = None) -> FileState:
+        """All of it, as traces keep it; `old` is an earlier one."""
         numbers = self.numbers(key)
-        return None if numbers is None else [*numbers, self.digest(key)]
+        return None if numbers is None else [*numbers, self.digest(key, old)]
 
     def same(self, key: str, old: FileState, at: int) -> bool:
         """Whether the content is still that of `old`, a state taken at the time `at` (ns)."""
@@ -104,13 +108,27 @@ class Disk:
             self._digests.pop(key, None)
 
 
-def file_digest(path: str) -> str:
-    """sha256 of a file's content; OSError where it cannot be read."""
-    h = hashlib.sha256()
+def file_digest(path: str, old: FileState = None) -> str:
+    """sha256 of a file's content; of a large one, those of its blocks. OSError where it cannot be read.
+
+    With an earlier state, a large file that has grown since is taken to begin as it did, if its first and last old
+    block are the same.
+    """
     with open(path, "rb", buffering=0) as f:
-        while block := f.read(_BLOCK):
-            h.update(block)
-    return h.hexdigest()
+        size = os.fstat(f.fileno()).st_size
+        if size < blocks.LARGE:
+            return hashlib.file_digest(f, "sha256").hexdigest()
+
+        def read(start: int, length: int) -> bytes:
+            return os.pread(f.fileno(), length, start)
+
+        known = None
+        if old is not None and str(old[4]).startswith(_BLOCKS) and blocks.LARGE <= int(old[0]) < size:
+            known = blocks.continued(read, int(old[0]), str(old[4])[len(_BLOCKS) :].split(","))
+        if known is None:
+            return _BLOCKS + ",".join(blocks.of(read, size).digests)
+        grown = blocks.of(read, size, int(old[0]), known) if old else known
+        return _BLOCKS + ",".join(grown.digests)
 
 
 def now_ns() -> int:

@@ -18,7 +18,7 @@ from metarunlog.engine.conflicts import Clash, Conflicts
 from metarunlog.engine.disk import GONE, Disk, FileState, file_digest, now_ns
 from metarunlog.engine.journal import Trace
 from metarunlog.engine.seen import Seen
-from metarunlog.engine.spec import Job, Spec
+from metarunlog.engine.spec import VERIFY, Job, Spec
 from metarunlog.engine.staleness import Judge, kept_args
 from metarunlog.engine.tracing import Numbers
 from metarunlog.engine.workers import Result, Workers
@@ -61,8 +61,9 @@ class Executor:
         place = self.judge.graph.place
         self._make_way(spec)
         at = now_ns()
-        disk = Disk(place)  # a view of its own: taken before the action, and never a newer one
-        inputs = {key: disk.state(key) for key in spec.inputs}
+        disk = Disk(place, trust=self.judge.trust)  # a view of its own: before the action, and never a newer one
+        known = (self.judge.journal.get(spec.short) or {"in": {}})["in"]
+        inputs = {key: disk.state(key, known.get(key)) for key in spec.inputs}
         result, seen = self._call(spec, spec.action)
         value: Mapping[str, Any] = result.value if isinstance(result.value, dict) else {}
         state, error = value.get("state", "ok"), value.get("error")
@@ -154,9 +155,11 @@ class Executor:
             return self._workers
 
     def _frozen(self) -> dict[str, str]:
-        """Tells `metarunlog.load`, called by a function, to take this experiment's pickles as they are."""
+        """Tells `metarunlog.load`, called by a function, to take this experiment's pickles as they are; and actions
+        whether to trust shortcuts."""
         graph = self.judge.graph
-        return {"MRL_FROZEN": str(graph.place.base), "MRL_FROZEN_OUTDIR": str(graph.derived)}
+        frozen = {"MRL_FROZEN": str(graph.place.base), "MRL_FROZEN_OUTDIR": str(graph.derived)}
+        return frozen if self.judge.trust else {**frozen, VERIFY: "1"}
 
     def _is_derived(self, key: str) -> bool:
         """A file that a function wrote is a target where it lies in the folder that analysis derives."""

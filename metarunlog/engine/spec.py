@@ -16,6 +16,9 @@ from typing import Any, Literal, Protocol
 
 from metarunlog.engine.listing import Scope
 
+#: Set in the environment of actions under `--verify`: they take no shortcuts either.
+VERIFY = "MRL_VERIFY"
+
 State = Literal["up-to-date", "stale", "waiting", "failed", "kept"]
 
 

@@ -29,7 +29,7 @@ class Judge:
     def __init__(self, graph: Graph, journal: Journal, *, verify: bool = False, retry_failed: bool = False) -> None:
         self.graph = graph
         self.journal = journal
-        self._trust = not verify
+        self.trust = not verify
         self.retry_failed = retry_failed
         self._derived = graph.place.key(str(graph.derived))
         self._declared = {key for spec in graph.specs.values() for key in spec.targets}
@@ -38,7 +38,7 @@ class Judge:
         journal.watch(self._settle)
 
     def _begin(self) -> None:
-        self.disk = Disk(self.graph.place, trust=self._trust)
+        self.disk = Disk(self.graph.place, trust=self.trust)
         self.owners = Owners(self.graph, self.journal)
         self._verdicts: dict[str, Verdict] = {}
         self._listed: dict[tuple[str, str], str] = {}  # digests of listings, by task
@@ -257,7 +257,7 @@ class Judge:
         return maker in stale or (maker is None and reason.subject.startswith(self._derived))
 
     def _changed(self, key: str, state: FileState) -> Reason:
-        now = self.disk.state(key)
+        now = self.disk.state(key, state)
         kind = "input_added" if state is None else "input_removed" if now is None else "input_changed"
         return Reason(kind, key, _shown(state), _shown(now), is_path=True)
 
@@ -291,4 +291,4 @@ def _short(value: Any) -> str | None:
 
 
 def _shown(state: FileState) -> str | None:
-    return None if state is None else f"{state[0]} bytes, {str(state[4])[:8]}"
+    return None if state is None else f"{state[0]} bytes, {str(state[4])[-8:]}"

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from metarunlog import files
 from metarunlog.logs.find import LogFile, find
+from metarunlog.logs.growing import Before
 from metarunlog.logs.metrics import Metric, metrics_of, summary_frame
 from metarunlog.logs.parsed import Parsed, parse
-from metarunlog.logs.pickled import UnreadablePickle, read
+from metarunlog.logs.pickled import UnreadablePickle, dump_marks, read, read_marks
 from metarunlog.logs.pickled import dump as dump_tables
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ __all__ = [
     "parse",
     "pickle_path",
     "read",
+    "refresh",
     "summary",
     "summary_frame",
 ]
@@ -61,6 +63,36 @@ def pickle_path(analysis_dir: Path, sub_id: str) -> Path:
 def dump(parsed: Parsed) -> bytes:
     """The content of the pickle: equal tables give equal bytes."""
     return dump_tables(parsed.tables)
+
+
+def refresh(
+    sub_dir: Path, log_files: Collection[LogFile], pickle: Path, version: int, *, trust: bool = True
+) -> list[Path]:
+    """Bring the pickle of a sub-experiment up to date; returns what else was written: what its large logs need to be
+    read on from where they end.
+
+    `version` is that of the readers; without `trust` all that was read the last time is compared with what is there.
+    """
+    marks_path = pickle.with_suffix(".marks")
+    parsed = parse(sub_dir, log_files, _before(pickle, marks_path, version), trust=trust)
+    data = dump(parsed)
+    files.write_if_changed(pickle, data)
+    if not parsed.marks:
+        return []
+    files.write(marks_path, dump_marks(parsed.marks, data, version))
+    return [marks_path]
+
+
+def _before(pickle: Path, marks_path: Path, version: int) -> dict[str, Before]:
+    """What is left of the last parse, by the paths of logs."""
+    marks, data = files.read(marks_path), files.read(pickle)
+    if marks is None or data is None or not (known := read_marks(marks, data, version)):
+        return {}
+    try:
+        tables = read(data)
+        return {path: Before(mark, [tables[name] for name in mark["tables"]]) for path, mark in known.items()}
+    except (UnreadablePickle, KeyError):
+        return {}
 
 
 def load(

@@ -29,8 +29,17 @@ def read_delimited(
 class Delimited:
     """Reads a delimited text piece by piece. See `sniff` for the options."""
 
-    def __init__(self, *, named: bool, prefer: str | None = None, sep: str | None = None, short: int = SHORT) -> None:
+    def __init__(
+        self,
+        *,
+        named: bool,
+        prefer: str | None = None,
+        sep: str | None = None,
+        called: str | None = None,
+        short: int = SHORT,
+    ) -> None:
         self._options: dict[str, Any] = {"named": named, "prefer": prefer, "sep": sep}
+        self._called = called
         self._short = short
         self._layout: Layout | None = None
         self._header = b""  # the line, to know it again
@@ -78,7 +87,8 @@ class Delimited:
         columns = self._stack.columns() or [column([])] * layout.width
         if not self._options["named"] and not any(col.numeric for col in columns):
             raise NoTable("text, but no column of numbers")
-        how = f"{'blanks' if layout.sep == BLANKS else repr(layout.sep)} between columns"
+        how = self._called or ("tsv" if layout.sep == "\t" else "csv")
+        how += f", {'blanks' if layout.sep == BLANKS else repr(layout.sep)} between columns"
         how += "" if layout.header else ", no header line"
         how += f", {self._bad} lines left out that do not have {layout.width} fields" if self._bad else ""
         if self._swallowed > 1:
@@ -91,7 +101,7 @@ class Delimited:
         if self._layout is None or self._quoted or self._stack.height < SAMPLE:
             return None
         known = {"bad": self._bad, "repeats": self._repeats, "cut": self._cut, "header": self._header}
-        return {**known, "layout": asdict(self._layout), "options": self._options}
+        return {**known, "layout": asdict(self._layout), "options": {**self._options, "called": self._called}}
 
     @classmethod
     def resume(cls, state: Mapping[str, Any], table: Table) -> Delimited:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from metarunlog.logs.cells import Table
-from metarunlog.logs.delimited import read_delimited
-from metarunlog.logs.events import is_events, read_events
+from metarunlog.logs.delimited import Delimited
+from metarunlog.logs.events import Events, is_events
 from metarunlog.logs.find import EVENTS, PACKED, LogFile
-from metarunlog.logs.jsonlines import looks_like_json, read_json
+from metarunlog.logs.jsonlines import Json, looks_like_json, read_json
 from metarunlog.logs.pattern import read_pattern
-from metarunlog.logs.source import NoTable, Source, read_bytes, read_text
-from metarunlog.logs.text import read_lines
+from metarunlog.logs.source import NoTable, read_text
+from metarunlog.logs.stack import Anew
+from metarunlog.logs.text import Text, read_text_log
 
 DELIMITED = ("csv", "tsv")
 JSON = ("json", "jsonl", "jsonlines", "ndjson")
@@ -34,69 +36,127 @@ _SETTINGS = re.compile(
 _MAX_SINGLE = 2000  # values of such an object that may be a summary
 
 
-def read_log(path: str, log: LogFile) -> tuple[list[tuple[str | None, Table]], str]:
-    """The tables of a file, each with its part (None for a file of one table), and how it was read. Raises NoTable."""
+class Reader(Protocol):
+    """Reads a log piece by piece."""
+
+    def feed(self, data: bytes) -> int:
+        """Read the complete records of what follows, and say how many bytes they are. Raises NoTable, Anew."""
+        ...
+
+    def state(self) -> dict[str, Any] | None:
+        """What is to be known to go on later; None where that cannot be."""
+        ...
+
+
+@dataclass(frozen=True)
+class Found:
+    """The tables of a log, each with its part (None for a log of one table), and how it was read.
+
+    `reader` is the one to go on with, None where there is none; it was fed with the first `end` bytes.
+    """
+
+    tables: list[tuple[str | None, Table]]
+    how: str
+    reader: Reader | None = None
+    end: int = 0
+
+
+def check(log: LogFile) -> None:
+    """Raise NoTable for a format or an option that is not known."""
     if log.format is not None and log.format not in FORMATS:
         raise NoTable(f'format "{log.format}" is not known; use one of {", ".join(FORMATS)}')
     if unknown := sorted(set(log.options) - {"sep", "encoding", "pattern"}):
         raise NoTable(f'option "{unknown[0]}" is not known; use sep, encoding or pattern')
-    encoding = log.options.get("encoding")
     sep = log.options.get("sep")
     if sep is not None and (not isinstance(sep, str) or len(sep) != 1 or sep in '"\n\r'):
         raise NoTable("sep must be one character")
-    data, cut = read_bytes(path)
-    tables: list[tuple[str | None, Table]]
+
+
+def read_data(data: bytes, cut: bool, log: LogFile) -> Found:
+    """What the unpacked content of a log holds; `cut`: the archive ends early. Raises NoTable."""
+    encoding = log.options.get("encoding")
     if log.format == TENSORBOARD or (log.format is None and is_events(data)):
-        table, how = read_events(data)
-        tables = [(None, table)]
+        events = Events()
+        end = events.feed(data)
+        table, how = events.result(data[end:])
+        found = Found([(None, table)], how, events, end)
     elif log.format is None and posixpath.basename(log.path).startswith(EVENTS):
         raise NoTable("no TensorBoard event file, by its content")
     else:
         source = read_text(data, cut, None if encoding is None else str(encoding))
-        tables, how = _read(source, log, sep)
-        how += f", {source.encoding}" if source.encoding != "utf-8" else ""
+        found = _read_text(source.data, log)
+        if source.data != data:
+            found = replace(found, reader=None)
+        if source.encoding != "utf-8":
+            found = replace(found, how=f"{found.how}, {source.encoding}")
     if cut:
-        tables = [(part, replace(table, partial=True)) for part, table in tables]
-        how += ", the archive ends early"
-    return tables, how
+        tables = [(part, replace(table, partial=True)) for part, table in found.tables]
+        found = Found(tables, f"{found.how}, the archive ends early")
+    return found
 
 
-def _read(source: Source, log: LogFile, sep: str | None) -> tuple[list[tuple[str | None, Table]], str]:
-    if log.format == TEXT:
-        return read_lines(source.data)
-    try:
-        table, how = _read_one(source, log, sep)
-    except NoTable:
-        if log.format is not None or sep is not None or suffix_of(log.path) in (*DELIMITED, *JSON):
-            raise
-        return read_lines(source.data)
+def result(reader: Reader, rest: bytes) -> tuple[list[tuple[str | None, Table]], str]:
+    """The tables of a reader that was fed, and how it read. Raises NoTable, Anew, Again."""
+    if isinstance(reader, Text):
+        return reader.result(rest)
+    assert isinstance(reader, Delimited | Json | Events)
+    table, how = reader.result(rest)
     return [(None, table)], how
 
 
-def _read_one(source: Source, log: LogFile, sep: str | None) -> tuple[Table, str]:
-    suffix = suffix_of(log.path)
-    kind = log.format
+def _read_text(data: bytes, log: LogFile) -> Found:
+    if log.format == TEXT:
+        return _read_lines(data)
+    try:
+        return _read_table(data, log)
+    except NoTable:
+        if log.format is not None or "sep" in log.options or suffix_of(log.path) in (*DELIMITED, *JSON):
+            raise
+        return _read_lines(data)
+
+
+def _read_lines(data: bytes) -> Found:
+    reader, tables, how = read_text_log(data)
+    return Found(tables, how, reader, 0 if reader is None else reader.end)
+
+
+def _read_table(data: bytes, log: LogFile) -> Found:
+    suffix, kind, sep = suffix_of(log.path), log.format, log.options.get("sep")
     if kind == REGEX:
-        return read_pattern(source.data, str(log.options.get("pattern", "")))
+        table, how = read_pattern(data, str(log.options.get("pattern", "")))
+        return Found([(None, table)], how)
     if kind is None and sep is not None:
         kind = "csv"
     if kind in JSON:
-        return read_json(source.data, single=suffix == "json")
-    if kind is None and looks_like_json(source.data):
+        return _read_json(data, suffix)
+    if kind is None and looks_like_json(data):
         try:
-            table, how = read_json(source.data, single=suffix == "json")
+            found = _read_json(data, suffix)
         except NoTable as e:
             if suffix in JSON:
                 raise NoTable(f"{e}") from None
         else:
-            if how == "json object" and not log.named:
-                _check_summary(table, log.path)
-            return table, how
+            if found.how == "json object" and not log.named:
+                _check_summary(found.tables[0][1], log.path)
+            return found
     if kind is None and suffix in JSON:
         raise NoTable("no json records")
     prefer = "\t" if (kind or suffix) == "tsv" else "," if (kind or suffix) == "csv" else None
-    table, how = read_delimited(source.data, named=prefer is not None, prefer=prefer, sep=sep)
-    return table, f"{kind or ('tsv' if how.startswith(repr(chr(9))) else 'csv')}, {how}"
+    reader = Delimited(named=prefer is not None, prefer=prefer, sep=sep, called=kind)
+    end = reader.feed(data)
+    table, how = reader.result(data[end:])
+    return Found([(None, table)], how, reader, end)
+
+
+def _read_json(data: bytes, suffix: str) -> Found:
+    reader = Json(single=suffix == "json")
+    end = reader.feed(data)
+    try:
+        table, how = reader.result(data[end:])
+    except Anew:  # the last record, which has no line end, has values of another kind than those before it
+        table, how = read_json(data)
+        return Found([(None, table)], how)
+    return Found([(None, table)], how, reader, end)
 
 
 def _check_summary(table: Table, path: str) -> None:

@@ -9,11 +9,12 @@ a tensor of one number.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from metarunlog.logs.cells import Column, Table
 from metarunlog.logs.source import NoTable
+from metarunlog.logs.stack import Anew
 
 VERSION = b"brain.Event:"
 _HEADER = struct.Struct("<QI")
@@ -56,43 +57,145 @@ def is_events(data: bytes) -> bool:
 
 
 def read_events(data: bytes) -> tuple[Table, str]:
-    """The scalars as a table, and how it was read. A last record that is half-written is left out. Raises NoTable.
+    """The scalars as a table, and how it was read. A last record that is half-written is left out. Raises NoTable."""
+    reader = Events()
+    end = reader.feed(data)
+    return reader.result(data[end:])
+
+
+class Events:
+    """Reads event files piece by piece.
 
     Rows are steps, in the order in which they came first; a step that a tag has again, as after a restart, is a row of
     its own.
     """
-    rows: dict[tuple[int, int], int] = {}  # (step, how many times the tag had it before) -> row
-    tags: dict[str, dict[int, float]] = {}  # tag -> row -> value
-    seen: dict[tuple[str, int], int] = {}
-    whole, broken = 0, None
-    try:
-        for end, record in _records(data):
-            whole = end
-            for step, tag, value in _scalars(record):
-                column = tags.setdefault(tag, {})
-                row = rows.setdefault((step, 0), len(rows))
-                if row in column:
-                    again = seen[tag, step] = seen.get((tag, step), 0) + 1
-                    row = rows.setdefault((step, again), len(rows))
-                column[row] = value
-    except _Broken as error:
-        broken = str(error)
-    if not tags:
-        raise NoTable(f"no scalars in the event file{f': {broken}' if broken else ''}")
-    partial = broken is None and whole < len(data)
-    how = "TensorBoard event file" + (f", read up to byte {whole}: {broken}" if broken else "")
-    return _table(rows, tags, partial), how
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[int, int], int] = {}  # (step, how many times the tag had it before) -> row
+        self._tags: dict[str, dict[int, float]] = {}  # tag -> row -> value
+        self._seen: dict[tuple[str, int], int] = {}
+        self._end = 0
+        self._broken: str | None = None
+        self._before: _Before | None = None
+
+    def feed(self, data: bytes) -> int:
+        """Read the whole records of what follows, and say how many bytes they are. Raises Anew."""
+        done, scalars = 0, list[tuple[int, str, float]]()
+        try:
+            for end, record in _records(data):
+                done = end
+                scalars += _scalars(record)
+        except _Broken as error:
+            self._broken = str(error)
+        if self._before is not None:
+            self._recall({step for step, _, _ in scalars})
+        for step, tag, value in scalars:
+            column = self._tags.setdefault(tag, {})
+            row = self._rows.setdefault((step, 0), self._height)
+            if row in column:
+                again = self._seen[tag, step] = self._seen.get((tag, step), 0) + 1
+                row = self._rows.setdefault((step, again), self._height)
+            column[row] = value
+        self._end += done
+        return done
+
+    def result(self, rest: bytes) -> tuple[Table, str]:
+        """The table and how it was read. `rest` is what was not read of the file. Raises NoTable."""
+        broken = self._broken
+        if not self._tags:
+            raise NoTable(f"no scalars in the event file{f': {broken}' if broken else ''}")
+        how = "TensorBoard event file" + (f", read up to byte {self._end}: {broken}" if broken else "")
+        return self._table(broken is None and bool(rest)), how
+
+    def state(self) -> dict[str, Any] | None:
+        """What is to be known to go on later, beside the table; None where that cannot be."""
+        if self._broken or not self._tags:
+            return None
+        return {"end": self._end, "tags": {tag: self._known(tag) for tag in self._tags}}
+
+    @classmethod
+    def resume(cls, state: Mapping[str, Any], table: Table) -> Events:
+        """One that goes on from there."""
+        made = cls()
+        made._end = state["end"]
+        made._before = _Before(table, state["tags"])
+        made._tags = {tag: {} for tag in state["tags"]}
+        return made
+
+    @property
+    def _height(self) -> int:
+        return len(self._rows) + (self._before.unseen if self._before else 0)
+
+    def _recall(self, steps: Collection[int]) -> None:
+        """Take in the rows of before that are of these steps."""
+        assert self._before is not None
+        for step, row, tags in self._before.rows(steps):
+            again = 0
+            while (step, again) in self._rows:
+                again += 1
+            self._rows[step, again] = row
+            for tag in tags:
+                self._tags[tag][row] = float(self._before.columns[tag].values[row])
+                self._seen[tag, step] = self._seen.get((tag, step), -1) + 1
+
+    def _known(self, tag: str) -> tuple[int, int, bool]:
+        """How many cells of a tag are filled, which is the last of them, and whether nan was logged."""
+        before = self._before.tags.get(tag, (0, -1, False)) if self._before else (0, -1, False)
+        cells = self._tags[tag]
+        new = [row for row in cells if self._before is None or not self._before.has(tag, row)]
+        nan = before[2] or any(cells[row] != cells[row] for row in new)
+        return before[0] + len(new), max(before[1], max(new, default=-1)), nan
+
+    def _table(self, partial: bool) -> Table:
+        import numpy as np
+
+        height, start = self._height, self._before.height if self._before else 0
+        steps = np.empty(height, dtype=np.int64)
+        if self._before:
+            steps[:start] = self._before.steps
+        rows = {row: step for (step, _), row in self._rows.items() if row >= start}
+        steps[list(rows)] = list(rows.values())
+        columns = [Column(steps)]
+        for tag, values in self._tags.items():
+            cells = np.full(height, np.nan)
+            if self._before and tag in self._before.columns:
+                cells[:start] = self._before.columns[tag].values
+            cells[list(values)] = list(values.values())
+            filled, last, _ = self._known(tag)
+            columns.append(Column(cells, None if filled == height else last))
+        return Table(["step", *self._tags], columns, partial)
 
 
-def _table(rows: dict[tuple[int, int], int], tags: dict[str, dict[int, float]], partial: bool) -> Table:
-    import numpy as np
+class _Before:
+    """The table that is there already. `tags`: how many cells are filled, the last of them, whether nan was logged."""
 
-    columns = [Column(np.array([step for step, _ in rows], dtype=np.int64))]
-    for values in tags.values():
-        cells = np.full(len(rows), np.nan)
-        cells[list(values)] = list(values.values())
-        columns.append(Column(cells, None if len(values) == len(rows) else max(values)))
-    return Table(["step", *tags], columns, partial)
+    def __init__(self, table: Table, tags: Mapping[str, tuple[int, int, bool]]) -> None:
+        self.tags = tags
+        self.steps = table.columns[0].values
+        self.height = self.unseen = len(self.steps)
+        self.columns = dict(zip(tags, table.columns[1:], strict=True))
+        self._recalled: set[int] = set()
+
+    def has(self, tag: str, row: int) -> bool:
+        """Whether a tag has a value in a row."""
+        if row >= self.height or tag not in self.columns:
+            return False
+        value = self.columns[tag].values[row]
+        return bool(value == value) or self.tags[tag][2]
+
+    def rows(self, steps: Collection[int]) -> Iterator[tuple[int, int, list[str]]]:
+        """The rows of these steps that were not asked for yet, and the tags that have values there. Raises Anew."""
+        import numpy as np
+
+        for row in np.flatnonzero(np.isin(self.steps, np.array(list(steps), dtype=np.int64))).tolist():
+            if row in self._recalled:
+                continue
+            self._recalled.add(row)
+            self.unseen -= 1
+            for tag, (_, _, nan) in self.tags.items():
+                if nan and self.columns[tag].values[row] != self.columns[tag].values[row]:
+                    raise Anew  # a nan that was logged, or nothing
+            yield int(self.steps[row]), row, [tag for tag in self.tags if self.has(tag, row)]
 
 
 def _records(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -64,6 +64,7 @@ class Json:
         self._bad = 0
         self._first: dict[str, Any] | None = None  # the only record so far
         self._list: Records | None = None
+        self._loose = False  # the last record of the table has no line end: it may turn out to be none
 
     def feed(self, data: bytes) -> int:
         """Read the complete records of what follows, and say how many bytes they are. Raises NoTable, Anew."""
@@ -95,6 +96,7 @@ class Json:
             return _document(self._first or found.records[0])
         stack = self._stack.copy()
         self._add(stack, found.records)
+        self._loose = bool(found.records)
         names = stack.names
         if not names:
             raise NoTable("records without values")
@@ -103,15 +105,10 @@ class Json:
         return Table(names, stack.columns(), found.partial), "json lines" + _left_out(bad)
 
     def state(self) -> dict[str, Any] | None:
-        """What is to be known to go on later, beside the table of what was fed; None where that cannot be."""
-        if self._list is not None or self._stack.height < 2:
+        """What is to be known to go on later, beside the table; None where that cannot be."""
+        if self._list is not None or self._stack.height < 2 or self._loose:
             return None
         return {"bad": self._bad, "single": self._single, "names": self._stack.names}
-
-    @property
-    def height(self) -> int:
-        """How many rows of the table will stay as they are."""
-        return self._stack.height
 
     @classmethod
     def resume(cls, state: Mapping[str, Any], table: Table) -> Json:

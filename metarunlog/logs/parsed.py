@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metarunlog.logs.cells import frame
-from metarunlog.logs.detect import read_log
 from metarunlog.logs.find import LogFile
+from metarunlog.logs.growing import Before, Mark, read_log
 from metarunlog.logs.source import NoTable
 
 if TYPE_CHECKING:
@@ -25,21 +25,30 @@ class Parsed:
     `tables`: name to DataFrame, in the order of the files. The name is the key in `logs`, else the path without suffix,
     or with it where two files would share the name; `path:part` for several tables of one file.
     `notes`: path to how the file was read, or "no table: " and why.
+    `marks`: path to what is to be known to go on where this log ended, with the names of its tables.
     """
 
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    marks: Mapping[str, Mark] = field(default_factory=dict)
 
 
-def parse(sub_dir: Path, log_files: Iterable[LogFile]) -> Parsed:
-    """Read log files, each once. No file makes this fail: one that cannot be read has its reason in the notes."""
+def parse(
+    sub_dir: Path, log_files: Iterable[LogFile], before: Mapping[str, Before] | None = None, *, trust: bool = True
+) -> Parsed:
+    """Read log files, each once. No file makes this fail: one that cannot be read has its reason in the notes.
+
+    `before` is what is left of the last time, by path; without `trust` all bytes of these logs are compared.
+    """
     read: list[tuple[LogFile, str | None, pd.DataFrame]] = []
     notes: dict[str, str] = {}
+    marks: dict[str, Mark] = {}
     for log in log_files:
         if log.fallback and read:
             continue
         try:
-            tables, how = read_log(f"{os.fspath(sub_dir)}/{log.path}", log)
+            path, known = f"{os.fspath(sub_dir)}/{log.path}", (before or {}).get(log.path)
+            tables, how, mark = read_log(path, log, known, trust=trust)
             frames = [(part, frame(table, log.path)) for part, table in tables]
         except NoTable as e:
             notes[log.path] = f"no table: {e}"
@@ -48,14 +57,19 @@ def parse(sub_dir: Path, log_files: Iterable[LogFile]) -> Parsed:
         else:
             read += [(log, part, one) for part, one in frames]
             notes[log.path] = how + "".join(f"; {_shape(part, one)}" for part, one in frames)
+            if mark is not None:
+                marks[log.path] = {**mark, "tables": []}
     # a file counts once however many tables it gives
     sharing = Counter(log.table for log in {log.path: log for log, _, _ in read}.values())
     result: dict[str, pd.DataFrame] = {}
     for log, part, one in read:
         base = log.table if sharing[log.table] == 1 or log.named else log.path
         name = base if part is None else f"{base}:{part}"
-        result[name if name not in result else f"{name}:{log.path}"] = one
-    return Parsed(result, notes)
+        name = name if name not in result else f"{name}:{log.path}"
+        result[name] = one
+        if log.path in marks:
+            marks[log.path]["tables"].append(name)
+    return Parsed(result, notes, marks)
 
 
 def _shape(part: str | None, one: pd.DataFrame) -> str:

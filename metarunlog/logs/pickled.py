@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from metarunlog import files
 from metarunlog.logs.cells import build
 
 if TYPE_CHECKING:
@@ -68,6 +69,22 @@ class _Reader(pickle.Unpickler):
         if name not in _NAMES.get(module, ()):
             raise pickle.UnpicklingError(f"{module}.{name} has no place in a table")
         return super().find_class(module, name)
+
+
+def dump_marks(marks: Mapping[str, Mapping[str, Any]], tables: bytes, version: int) -> bytes:
+    """The marks of the logs whose tables are in this pickle: path to plain data."""
+    return pickle.dumps({"version": version, "tables": files.sha256(tables), "marks": dict(marks)}, PROTOCOL)
+
+
+def read_marks(data: bytes, tables: bytes, version: int) -> dict[str, dict[str, Any]]:
+    """The marks; none where they are broken, of another version, or of other tables."""
+    try:
+        found = _Reader(io.BytesIO(data)).load()
+        if found["version"] == version and found["tables"] == files.sha256(tables):
+            return dict(found["marks"])
+    except Exception:  # a broken pickle raises whatever it likes; the logs are read from their start then
+        return {}
+    return {}
 
 
 def _canonical(table: pd.DataFrame) -> pd.DataFrame:

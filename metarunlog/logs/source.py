@@ -11,7 +11,6 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 MAX_UNPACKED = 2 << 30  # bytes; a small archive can unpack to any size
@@ -41,15 +40,63 @@ class Source:
     cut: bool  # the archive ends early: whatever the last line looks like, more was meant to follow
 
 
-def read_bytes(path: str) -> tuple[bytes, bool]:
-    """The content of a log, unpacked, and whether the archive ends early.
+class LogData:
+    """The bytes of a log as they are when it is opened, to be closed. Raises NoTable for what is no file, or may not be
+    read."""
 
-    Raises NoTable (also for what is no file, or may not be read).
-    """
-    data = _snapshot(path)
+    def __init__(self, path: str) -> None:
+        try:
+            # without O_NONBLOCK the opening of a named pipe would wait for a writer
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as e:
+            raise NoTable(f"cannot be read ({e.strerror})") from None
+        info = os.fstat(self._fd)
+        self.size = info.st_size
+        if not stat.S_ISREG(info.st_mode):
+            os.close(self._fd)
+            raise NoTable("a folder, not a file" if stat.S_ISDIR(info.st_mode) else "not a regular file")
+
+    def __enter__(self) -> LogData:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+    def read(self, start: int, size: int) -> bytes:
+        """`size` bytes from `start`, less at the end. What was appended since the file was opened is not seen."""
+        size = min(size, self.size - start)
+        parts: list[bytes] = []
+        try:
+            while size > 0 and (part := os.pread(self._fd, size, start)):  # one call gives at most 2 GB
+                parts.append(part)
+                start, size = start + len(part), size - len(part)
+        except OSError as e:
+            raise NoTable(f"cannot be read ({e.strerror})") from None
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def unpacked(data: bytes) -> tuple[bytes, bool]:
+    """The content of a log, unpacked, and whether the archive ends early. Raises NoTable."""
     if not data:
         raise NoTable("empty")
     return _unpack(data)
+
+
+def is_packed(data: bytes) -> bool:
+    """Whether this is the beginning of an archive."""
+    return data.startswith((_GZ, _XZ))
+
+
+def plain_text(data: bytes) -> bytes | None:
+    """A piece of a text without a character that is cut off at its end; None if it is not plain UTF-8."""
+    if b"\0" in data or any(data.startswith(bom) for bom, _ in _BOMS):
+        return None
+    if data.isascii():
+        return data
+    try:
+        return codecs.getincrementaldecoder("utf-8")().decode(data).encode()
+    except UnicodeDecodeError:
+        return None
 
 
 def read_text(data: bytes, cut: bool, encoding: str | None = None) -> Source:
@@ -58,35 +105,6 @@ def read_text(data: bytes, cut: bool, encoding: str | None = None) -> Source:
     if not text or text.isspace():
         raise NoTable("empty")
     return Source(text, name, cut)
-
-
-def _snapshot(path: str) -> bytes:
-    """The bytes that the file has now."""
-    try:
-        # without O_NONBLOCK the opening of a named pipe would wait for a writer
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as e:
-        raise NoTable(f"cannot be read ({e.strerror})") from None
-    try:
-        info = os.fstat(fd)
-        if stat.S_ISDIR(info.st_mode):
-            raise NoTable("a folder, not a file")
-        if not stat.S_ISREG(info.st_mode):
-            raise NoTable("not a regular file")
-        return _read(lambda size: os.read(fd, size), info.st_size)
-    except OSError as e:
-        raise NoTable(f"cannot be read ({e.strerror})") from None
-    finally:
-        os.close(fd)
-
-
-def _read(read: Callable[[int], bytes], size: int) -> bytes:
-    """`size` bytes; one system call gives at most 2 GB."""
-    parts: list[bytes] = []
-    while size > 0 and (part := read(size)):
-        parts.append(part)
-        size -= len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _unpack(data: bytes) -> tuple[bytes, bool]:

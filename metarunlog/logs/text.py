@@ -19,6 +19,11 @@ _ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[
 
 def read_lines(data: bytes) -> tuple[list[tuple[str | None, Table]], str]:
     """The tables in a text log, each with its part (None where there is one), and how it was read. Raises NoTable."""
+    return read_text_log(data)[1:]
+
+
+def read_text_log(data: bytes) -> tuple[Text | None, list[tuple[str | None, Table]], str]:
+    """The same with the reader, where the text is nothing but lines."""
     if b"|" in data or b"{" in data:
         clean = _clean(data)
         end = clean.rfind(b"\n") + 1
@@ -26,12 +31,12 @@ def read_lines(data: bytes) -> tuple[list[tuple[str | None, Table]], str]:
         tagged, left = read_tagged(left)
         if boxes or tagged:
             found = [("", boxes)] if boxes else []
-            return _named([*found, *tagged, *tables_of(read_rows(left))], bool(clean[end:].strip()))
+            return None, *_named([*found, *tagged, *tables_of(read_rows(left))], bool(clean[end:].strip()))
     reader = Text()
     while True:
+        end = reader.feed(data)
         try:
-            end = reader.feed(data)
-            return reader.result(data[end:])
+            return reader, *reader.result(data[end:])
         except Again as again:
             reader = reader.knowing(again.taught)
 
@@ -41,6 +46,7 @@ class Text:
 
     def __init__(self, lines: Lines | None = None) -> None:
         self._lines = Lines() if lines is None else lines
+        self.end = 0  # how many bytes were read
 
     def feed(self, data: bytes) -> int:
         """Read the blocks that are complete, and say how many bytes they are."""
@@ -48,6 +54,7 @@ class Text:
         while end := block_end(data, start):
             self._lines.feed(_clean(data[start:end]))
             start = end
+        self.end += start
         return start
 
     def result(self, rest: bytes) -> tuple[list[tuple[str | None, Table]], str]:
@@ -67,12 +74,14 @@ class Text:
 
     def state(self) -> dict[str, Any] | None:
         """All that is to be known to go on later, after `result`; None where reading anew is as quick."""
-        return self._lines.state() if self._lines.place else None
+        return {"lines": self._lines.state(), "end": self.end} if self.end else None
 
     @classmethod
     def resume(cls, state: Mapping[str, Any]) -> Text:
         """One that goes on from there."""
-        return cls(Lines.resume(state))
+        made = cls(Lines.resume(state["lines"]))
+        made.end = state["end"]
+        return made
 
 
 def is_plain(data: bytes) -> bool:
