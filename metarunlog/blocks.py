@@ -47,14 +47,14 @@ def of(read: Read, size: int, start: int = 0, blocks: Blocks | None = None) -> B
     return blocks
 
 
-def continued(read: Read, size: int, known: Sequence[str], *, trust: bool = True) -> Blocks | None:
+def continued(read: Read, size: int, known: Sequence[str]) -> Blocks | None:
     """The blocks of the first `size` bytes of a file, if these are the known ones; None if they are others.
 
-    With `trust`, of a large file only the first and the last block are read.
+    Of a large file only the first and the last block are read.
     """
     if len(known) != -(-size // BLOCK):
         return None
-    last = (len(known) - 1) * BLOCK if trust and size > LARGE else 0
+    last = (len(known) - 1) * BLOCK if size > LARGE else 0
     if last and of(read, BLOCK).digests != list(known[:1]):
         return None
     found = of(read, size, last, Blocks(known[: last // BLOCK]))

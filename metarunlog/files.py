@@ -50,7 +50,7 @@ def write(path: Path, data: bytes) -> None:
 def write_if_changed(path: Path, data: bytes) -> bool:
     """Write only where the content differs, so that unchanged files keep their times. True if written."""
     try:
-        if path.read_bytes() == data:
+        if path.stat().st_size == len(data) and path.read_bytes() == data:
             return False
     except (FileNotFoundError, NotADirectoryError):
         pass

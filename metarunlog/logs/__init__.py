@@ -62,7 +62,7 @@ def pickle_path(analysis_dir: Path, sub_id: str) -> Path:
 
 def dump(parsed: Parsed) -> bytes:
     """The content of the pickle: equal tables give equal bytes."""
-    return dump_tables(parsed.tables)
+    return dump_tables(parsed.tables, fresh=parsed.fresh)
 
 
 def refresh(
@@ -71,28 +71,33 @@ def refresh(
     """Bring the pickle of a sub-experiment up to date; returns what else was written: what its large logs need to be
     read on from where they end.
 
-    `version` is that of the readers; without `trust` all that was read the last time is compared with what is there.
+    `version` is that of the readers; without `trust` all logs are read from their start.
     """
-    marks_path = pickle.with_suffix(".marks")
-    parsed = parse(sub_dir, log_files, _before(pickle, marks_path, version), trust=trust)
-    data = dump(parsed)
-    files.write_if_changed(pickle, data)
+    marks = pickle.with_suffix(".marks")
+    parsed = parse(sub_dir, log_files, _before(pickle, marks, version) if trust else {})
+    files.write_if_changed(pickle, dump(parsed))
     if not parsed.marks:
         return []
-    files.write(marks_path, dump_marks(parsed.marks, data, version))
-    return [marks_path]
+    files.write(marks, dump_marks(parsed.marks, _numbers(pickle), version))
+    return [marks]
 
 
 def _before(pickle: Path, marks_path: Path, version: int) -> dict[str, Before]:
     """What is left of the last parse, by the paths of logs."""
-    marks, data = files.read(marks_path), files.read(pickle)
-    if marks is None or data is None or not (known := read_marks(marks, data, version)):
-        return {}
+    marks = files.read(marks_path)
     try:
-        tables = read(data)
+        if marks is None or not (known := read_marks(marks, _numbers(pickle), version)):
+            return {}
+        tables = read(pickle.read_bytes())
         return {path: Before(mark, [tables[name] for name in mark["tables"]]) for path, mark in known.items()}
-    except (UnreadablePickle, KeyError):
+    except (OSError, UnreadablePickle, KeyError):
         return {}
+
+
+def _numbers(path: Path) -> tuple[int, int, int, int]:
+    """What changes when a file is written, copied, or replaced."""
+    info = path.stat()
+    return info.st_size, info.st_mtime_ns, info.st_ino, info.st_ctime_ns
 
 
 def load(

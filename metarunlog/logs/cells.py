@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -167,6 +168,9 @@ def _segments(counters: Sequence[Any]) -> Any:
     """
     import numpy as np
 
+    whole = [counter for counter in counters if counter.dtype.kind == "i"]
+    if len(whole) == len(counters) and not any((counter[1:] < counter[:-1]).any() for counter in whole):
+        return None
     steps = [np.diff(_filled(counter)) for counter in counters]
     again = np.any([step < 0 for step in steps], axis=0) & ~np.any([step > 0 for step in steps], axis=0)
     return np.concatenate([[0], np.cumsum(again)]).astype(np.int64) if again.any() else None
@@ -189,9 +193,20 @@ def build(names: Sequence[str], columns: Sequence[Any], attrs: Mapping[Hashable 
         i: text_array(values) if isinstance(values, list) else values for i, values in enumerate(columns)
     }
     made = pd.DataFrame(arrays)
-    made.columns = pd.Index(names, dtype=text_dtype())
-    made.attrs = dict(attrs)
+    made.columns = pd.Index([sys.intern(name) for name in names], dtype=text_dtype())
+    made.attrs = _interned(attrs)
     return made
+
+
+def _interned(value: Any) -> Any:
+    """Plain data in which equal strings are one object, with the keys in order: a pickle shows both."""
+    if isinstance(value, str):
+        return sys.intern(value)
+    if isinstance(value, Mapping):
+        return {_interned(key): _interned(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_interned(item) for item in value]
+    return value
 
 
 def text_dtype() -> Any:
@@ -209,7 +224,7 @@ def text_array(cells: Sequence[str | None]) -> Any:
     import pandas as pd
 
     values = np.empty(len(cells), dtype=object)
-    values[:] = [np.nan if cell is None else cell for cell in cells]
+    values[:] = [np.nan if cell is None else sys.intern(cell) for cell in cells]
     dtype = text_dtype()
     return values if isinstance(dtype, np.dtype) else pd.array(values, dtype=dtype)
 

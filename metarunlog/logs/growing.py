@@ -48,7 +48,7 @@ def read_log(path: str, log: LogFile, before: Before | None = None, *, trust: bo
     check(log)
     with LogData(path) as data:
         try:
-            if before is not None and (more := _go_on(data, log, before, trust)):
+            if before is not None and (more := _go_on(data, log, before)):
                 return more
             if data.size > WINDOW and not is_packed(data.read(0, 8)):
                 return _from_start(data, log)
@@ -63,12 +63,12 @@ def read_log(path: str, log: LogFile, before: Before | None = None, *, trust: bo
         return found.tables, found.how, _mark(log, found, known, len(content))
 
 
-def _go_on(data: LogData, log: LogFile, before: Before, trust: bool) -> Reading | None:
+def _go_on(data: LogData, log: LogFile, before: Before) -> Reading | None:
     """What is read from a mark on; None where the log is another one. Raises NoTable, Anew."""
     mark = before.mark
     if mark["log"] != asdict(log) or data.size < mark["end"]:
         return None
-    known = blocks.continued(data.read, mark["end"], mark["blocks"], trust=trust)
+    known = blocks.continued(data.read, mark["end"], mark["blocks"])
     if known is None:
         return None
     reader: Reader
@@ -159,7 +159,9 @@ def _table(frame: pd.DataFrame, mark: Mark) -> Table:
     columns = []
     for name, (last, worded) in zip(names, mark["columns"], strict=True):
         values: Any = frame[name].to_numpy()
-        if values.dtype.kind not in "ifb":
+        if values.dtype.kind in "ifb":
+            values = values.view(values.dtype.type)  # a pickle shows whether types are the same object
+        else:
             values = [cell if isinstance(cell, str) else None for cell in values]
         columns.append(Column(values, last, worded))
     return Table(names, columns, False)

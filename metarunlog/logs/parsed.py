@@ -25,20 +25,20 @@ class Parsed:
     `tables`: name to DataFrame, in the order of the files. The name is the key in `logs`, else the path without suffix,
     or with it where two files would share the name; `path:part` for several tables of one file.
     `notes`: path to how the file was read, or "no table: " and why.
+    `fresh`: the tables are as they were read.
     `marks`: path to what is to be known to go on where this log ended, with the names of its tables.
     """
 
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     marks: Mapping[str, Mark] = field(default_factory=dict)
+    fresh: bool = False
 
 
-def parse(
-    sub_dir: Path, log_files: Iterable[LogFile], before: Mapping[str, Before] | None = None, *, trust: bool = True
-) -> Parsed:
+def parse(sub_dir: Path, log_files: Iterable[LogFile], before: Mapping[str, Before] | None = None) -> Parsed:
     """Read log files, each once. No file makes this fail: one that cannot be read has its reason in the notes.
 
-    `before` is what is left of the last time, by path; without `trust` all bytes of these logs are compared.
+    `before` is what is left of the last time, by path.
     """
     read: list[tuple[LogFile, str | None, pd.DataFrame]] = []
     notes: dict[str, str] = {}
@@ -48,7 +48,7 @@ def parse(
             continue
         try:
             path, known = f"{os.fspath(sub_dir)}/{log.path}", (before or {}).get(log.path)
-            tables, how, mark = read_log(path, log, known, trust=trust)
+            tables, how, mark = read_log(path, log, known)
             frames = [(part, frame(table, log.path)) for part, table in tables]
         except NoTable as e:
             notes[log.path] = f"no table: {e}"
@@ -69,7 +69,7 @@ def parse(
         result[name] = one
         if log.path in marks:
             marks[log.path]["tables"].append(name)
-    return Parsed(result, notes, marks)
+    return Parsed(result, notes, marks, fresh=True)
 
 
 def _shape(part: str | None, one: pd.DataFrame) -> str:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import io
 import pickle
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from metarunlog import files
 from metarunlog.logs.cells import build
 
 if TYPE_CHECKING:
@@ -43,9 +42,10 @@ class UnreadablePickle(ValueError):
     """A pickle that is broken, of another version of pandas, or holds anything but our tables. It counts as stale."""
 
 
-def dump(tables: Mapping[str, pd.DataFrame]) -> bytes:
-    """The pickle of the tables of one sub-experiment."""
-    return pickle.dumps({sys.intern(name): _canonical(table) for name, table in tables.items()}, PROTOCOL)
+def dump(tables: Mapping[str, pd.DataFrame], *, fresh: bool = False) -> bytes:
+    """The pickle of the tables of one sub-experiment. `fresh`: they are just as `cells.build` made them."""
+    known = {sys.intern(name): table if fresh else _canonical(table) for name, table in tables.items()}
+    return pickle.dumps(known, PROTOCOL)
 
 
 def read(data: bytes) -> dict[str, pd.DataFrame]:
@@ -71,16 +71,16 @@ class _Reader(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def dump_marks(marks: Mapping[str, Mapping[str, Any]], tables: bytes, version: int) -> bytes:
-    """The marks of the logs whose tables are in this pickle: path to plain data."""
-    return pickle.dumps({"version": version, "tables": files.sha256(tables), "marks": dict(marks)}, PROTOCOL)
+def dump_marks(marks: Mapping[str, Mapping[str, Any]], of: Sequence[int], version: int) -> bytes:
+    """The marks of the logs whose tables are in a pickle: path to plain data. `of` tells which pickle that is."""
+    return pickle.dumps({"version": version, "of": list(of), "marks": dict(marks)}, PROTOCOL)
 
 
-def read_marks(data: bytes, tables: bytes, version: int) -> dict[str, dict[str, Any]]:
-    """The marks; none where they are broken, of another version, or of other tables."""
+def read_marks(data: bytes, of: Sequence[int], version: int) -> dict[str, dict[str, Any]]:
+    """The marks; none where they are broken, of another version, or of another pickle."""
     try:
         found = _Reader(io.BytesIO(data)).load()
-        if found["version"] == version and found["tables"] == files.sha256(tables):
+        if found["version"] == version and found["of"] == list(of):
             return dict(found["marks"])
     except Exception:  # a broken pickle raises whatever it likes; the logs are read from their start then
         return {}
@@ -101,15 +101,5 @@ def _canonical(table: pd.DataFrame) -> pd.DataFrame:
             fresh[:] = values
             columns.append(fresh)
         else:
-            columns.append([sys.intern(cell) if isinstance(cell, str) else None for cell in values])
-    return build([sys.intern(str(name)) for name in table.columns], columns, _interned(table.attrs))
-
-
-def _interned(value: Any) -> Any:
-    if isinstance(value, str):
-        return sys.intern(value)
-    if isinstance(value, dict):
-        return {_interned(key): _interned(value[key]) for key in sorted(value)}
-    if isinstance(value, list):
-        return [_interned(item) for item in value]
-    return value
+            columns.append([cell if isinstance(cell, str) else None for cell in values])
+    return build([str(name) for name in table.columns], columns, table.attrs)
