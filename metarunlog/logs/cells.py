@@ -189,8 +189,9 @@ def build(names: Sequence[str], columns: Sequence[Any], attrs: Mapping[Hashable 
     """A DataFrame of float64, int64, bool and text columns, laid out the same way whatever made the columns."""
     import pandas as pd
 
-    arrays: dict[Any, Any] = {
-        i: text_array(values) if isinstance(values, list) else values for i, values in enumerate(columns)
+    arrays: dict[Any, Any] = {  # a pickle shows whether types are one object
+        i: text_array(values) if isinstance(values, list) else values.view(values.dtype.type)
+        for i, values in enumerate(columns)
     }
     made = pd.DataFrame(arrays)
     made.columns = pd.Index([sys.intern(name) for name in names], dtype=text_dtype())

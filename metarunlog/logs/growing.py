@@ -159,9 +159,7 @@ def _table(frame: pd.DataFrame, mark: Mark) -> Table:
     columns = []
     for name, (last, worded) in zip(names, mark["columns"], strict=True):
         values: Any = frame[name].to_numpy()
-        if values.dtype.kind in "ifb":
-            values = values.view(values.dtype.type)  # a pickle shows whether types are the same object
-        else:
+        if values.dtype.kind not in "ifb":
             values = [cell if isinstance(cell, str) else None for cell in values]
         columns.append(Column(values, last, worded))
     return Table(names, columns, False)
