@@ -124,11 +124,9 @@ def file_digest(path: str, old: FileState = None) -> str:
 
         known = None
         if old is not None and str(old[4]).startswith(_BLOCKS) and blocks.LARGE <= int(old[0]) < size:
-            known = blocks.continued(read, int(old[0]), str(old[4])[len(_BLOCKS) :].split(","))
-        if known is None:
-            return _BLOCKS + ",".join(blocks.of(read, size).digests)
-        grown = blocks.of(read, size, int(old[0]), known) if old else known
-        return _BLOCKS + ",".join(grown.digests)
+            known = blocks.continued(read, int(old[0]), str(old[4])[len(_BLOCKS) :].split(","), hashlib.sha256)
+        start = int(old[0]) if old is not None and known is not None else 0
+        return _BLOCKS + ",".join(blocks.of(read, size, known or blocks.Blocks(hashlib.sha256), start).digests)
 
 
 def now_ns() -> int:

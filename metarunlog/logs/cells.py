@@ -31,6 +31,9 @@ _X_AXES = (
 )
 
 
+_APART = 50  # columns that each are an array of their own
+
+
 @dataclass(frozen=True)
 class Column:
     """One column: float64, int64 or bool, or text with None for an empty cell.
@@ -168,19 +171,20 @@ def _segments(counters: Sequence[Any]) -> Any:
     """
     import numpy as np
 
-    whole = [counter for counter in counters if counter.dtype.kind == "i"]
-    if len(whole) == len(counters) and not any((counter[1:] < counter[:-1]).any() for counter in whole):
+    pairs = [(values[:-1], values[1:]) for values in map(_filled, counters)]
+    back = [before > after for before, after in pairs]
+    if not any(steps.any() for steps in back):
         return None
-    steps = [np.diff(_filled(counter)) for counter in counters]
-    again = np.any([step < 0 for step in steps], axis=0) & ~np.any([step > 0 for step in steps], axis=0)
+    again = np.any(back, axis=0) & ~np.any([before < after for before, after in pairs], axis=0)
     return np.concatenate([[0], np.cumsum(again)]).astype(np.int64) if again.any() else None
 
 
 def _filled(values: Any) -> Any:
-    """The values as floats, the last one again in place of NaN."""
+    """The values, the last one again in place of NaN."""
     import numpy as np
 
-    values = values.astype(np.float64)
+    if values.dtype.kind == "i":
+        return values
     known = np.where(np.isfinite(values), np.arange(len(values)), 0)
     return values[np.maximum.accumulate(known)] if len(values) else values
 
@@ -193,7 +197,8 @@ def build(names: Sequence[str], columns: Sequence[Any], attrs: Mapping[Hashable 
         i: text_array(values) if isinstance(values, list) else values.view(values.dtype.type)
         for i, values in enumerate(columns)
     }
-    made = pd.DataFrame(arrays)
+    # columns that are put together in one array cost a copy, columns that are not a warning where there are many
+    made = pd.DataFrame(arrays, copy=len(arrays) > _APART)
     made.columns = pd.Index([sys.intern(name) for name in names], dtype=text_dtype())
     made.attrs = _interned(attrs)
     return made

@@ -9,7 +9,7 @@ from typing import Any
 
 from metarunlog.logs.cells import Table, column
 from metarunlog.logs.fastrows import read_rows_fast
-from metarunlog.logs.rows import read_rows
+from metarunlog.logs.rows import Rows, read_rows
 from metarunlog.logs.sniff import BLANKS, SAMPLE, Layout, sample, sniff
 from metarunlog.logs.source import NoTable
 from metarunlog.logs.stack import Anew, Stack
@@ -56,7 +56,7 @@ class Delimited:
             if not end:
                 raise NoTable("no complete line yet")
             self._quoted = True
-        body = data[:end]
+        body = data[:end] if end < len(data) else data
         if b"\r" in body and (end <= self._short or b'"' in body or body.count(b"\r") != body.count(b"\r\n")):
             body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")  # pandas takes plain CRLF as it is
         body, comment = _without_comments(body)
@@ -66,13 +66,10 @@ class Delimited:
             if self._quoted or b'"' in body:  # a quoted cell may go over the end of a piece
                 raise Anew
             layout = self._layout
-        if self._header:
-            body, repeats = _without_header(body, self._header)
-            self._repeats += repeats
-        if not body.strip():
+        if not body or body.isspace():
             return end
         self._quoted = self._quoted or b'"' in body
-        rows = (len(body) > self._short and read_rows_fast(body, layout)) or read_rows(body, layout)
+        rows = self._rows(body, layout)
         self._bad += rows.bad + self._cut
         self._cut, self._swallowed = rows.cut, rows.swallowed
         self._stack.add(range(layout.width), rows.columns, len(rows.columns[0].values))
@@ -112,6 +109,17 @@ class Delimited:
         made._bad, made._repeats, made._cut = state["bad"], state["repeats"], state["cut"]
         made._stack.add(range(len(table.columns)), table.columns, len(table.columns[0].values))
         return made
+
+    def _rows(self, body: bytes, layout: Layout) -> Rows:
+        rows = read_rows_fast(body, layout) if len(body) > self._short else None
+        if self._header and (rows is None or any(not col.numeric for col in rows.columns)):
+            # a header that a restarted run wrote again makes no column of numbers
+            rest, repeats = _without_header(body, self._header)
+            if repeats:
+                self._repeats += repeats
+                body, rows = rest, None
+                rows = read_rows_fast(body, layout) if len(body) > self._short else None
+        return rows or read_rows(body, layout)
 
     def _begin(self, body: bytes, comment: str | None) -> tuple[Layout, bytes]:
         """The layout by the first piece, and what is below its header."""

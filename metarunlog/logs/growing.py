@@ -25,9 +25,12 @@ from metarunlog.logs.text import Text, is_plain
 if TYPE_CHECKING:
     import pandas as pd
 
-WINDOW = 16 << 20  # bytes that are read at once
+WINDOW = 16 << 20  # bytes of a log that is read at once, and of the first piece of a larger one
+_PIECES: Mapping[str, int] = {"Json": 1}  # windows of a further piece; values of JSON take many times their text
+_FURTHER = 4
 MAX_WHOLE = 2 << 30  # bytes of a log that can only be read as a whole
-_WORTH: Mapping[str, int] = {"Delimited": 1 << 20, "Json": 1 << 20, "Events": 1 << 16, "Text": 1 << 20}  # bytes
+#: bytes of a log from which on reading anew costs more than keeping a mark, a few hundredths of a second
+_WORTH: Mapping[str, int] = {"Delimited": 8 << 20, "Json": 2 << 20, "Events": 1 << 17, "Text": 2 << 20}
 _READERS: Mapping[str, type[Delimited | Json | Events]] = {"Delimited": Delimited, "Json": Json, "Events": Events}
 
 Mark = dict[str, Any]
@@ -58,8 +61,9 @@ def read_log(path: str, log: LogFile, before: Before | None = None, *, trust: bo
             raise NoTable(f"over {MAX_WHOLE >> 30} GB, and of a kind that is read as a whole")
         content = data.read(0, data.size)
         found = read_data(*unpacked(content), log)
-        known = blocks.Blocks()
-        known.update(content[: found.end])
+        known = blocks.Blocks(_crc)
+        if _is_worth(found.reader, len(content)):
+            known.update(content[: found.end])
         return found.tables, found.how, _mark(log, found, known, len(content))
 
 
@@ -68,7 +72,7 @@ def _go_on(data: LogData, log: LogFile, before: Before) -> Reading | None:
     mark = before.mark
     if mark["log"] != asdict(log) or data.size < mark["end"]:
         return None
-    known = blocks.continued(data.read, mark["end"], mark["blocks"])
+    known = blocks.continued(data.read, mark["end"], mark["blocks"], _crc)
     if known is None:
         return None
     reader: Reader
@@ -89,7 +93,7 @@ def _from_start(data: LogData, log: LogFile) -> Reading:
         found = read_data(head if is_events(head) else head[: head.rfind(b"\n") + 1], False, log)
         if found.reader is None:
             raise Anew
-        known = blocks.Blocks()
+        known = blocks.Blocks(_crc)
         known.update(head[: found.end])
         return _read_on(data, log, found.reader, found.end, known)
     except NoTable:
@@ -107,25 +111,26 @@ def _read_on(data: LogData, log: LogFile, reader: Reader, end: int, known: block
             tables, how = result(reader, rest if isinstance(reader, Events) else _text(rest))
         except Again as again:
             assert isinstance(reader, Text)
-            reader, end, known = reader.knowing(again.taught), 0, blocks.Blocks()
+            reader, end, known = reader.knowing(again.taught), 0, blocks.Blocks(_crc)
             continue
         return tables, how, _mark(log, Found(tables, how, reader, end), known, data.size)
 
 
 def _pieces(data: LogData, end: int, reader: Reader) -> Iterator[bytes]:
     """What the reader has read of each window. Raises Anew where a window holds no whole record."""
+    size = WINDOW * _PIECES.get(type(reader).__name__, _FURTHER)
     while end < data.size:
-        window = data.read(end, WINDOW)
+        window = data.read(end, size)
         piece = window if isinstance(reader, Events) else _text(window)
         if isinstance(reader, Text) and not is_plain(piece):
             raise Anew
-        size = reader.feed(piece)
-        if not size:
-            if len(window) == WINDOW:
+        done = reader.feed(piece)
+        if not done:
+            if len(window) == size:
                 raise Anew
             return
-        yield window[:size]
-        end += size
+        yield window[:done]
+        end += done
 
 
 def _text(data: bytes) -> bytes:
@@ -135,10 +140,22 @@ def _text(data: bytes) -> bytes:
     return text
 
 
+def _is_worth(reader: Reader | None, size: int) -> bool:
+    return reader is not None and size >= _WORTH[type(reader).__name__]
+
+
+def _crc() -> blocks.Hash:
+    """CRC-32C: as quick as memory, and enough to tell a log that has grown from another one."""
+    import google_crc32c
+
+    made: blocks.Hash = google_crc32c.Checksum()  # type: ignore[no-untyped-call]
+    return made
+
+
 def _mark(log: LogFile, found: Found, known: blocks.Blocks, size: int) -> Mark | None:
     """What is to be known to go on later; None where reading it anew costs as little."""
     reader = found.reader
-    if reader is None or size < _WORTH[type(reader).__name__] or (state := reader.state()) is None:
+    if reader is None or not _is_worth(reader, size) or (state := reader.state()) is None:
         return None
     columns = [] if isinstance(reader, Text) else [(one.last, one.worded) for one in found.tables[0][1].columns]
     return {

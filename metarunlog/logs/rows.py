@@ -9,7 +9,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 from metarunlog.logs.cells import Column, column
@@ -48,10 +48,11 @@ def read_rows(body: bytes, layout: Layout) -> Rows:
 def _split_plain(text: str, layout: Layout) -> list[list[str]] | None:
     """Cells by column where no cell is quoted and every row has the right length; the quickest way."""
     lines = _lines(text, layout)
-    if any(line.count(layout.sep) != layout.width - 1 for line in lines):
+    if lines and set(map(str.count, lines, repeat(layout.sep))) != {layout.width - 1}:
         return None
     cells = layout.sep.join(lines).split(layout.sep) if lines else []
-    return [cells[j :: layout.width] for j in range(layout.width)]
+    width = layout.width
+    return [cells[j::width] for j in range(width)]
 
 
 def _lines(text: str, layout: Layout) -> list[str]:
