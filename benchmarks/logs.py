@@ -25,14 +25,18 @@ from metarunlog import logs
 from metarunlog.logs.find import LogFile
 
 
-def best(call: Callable[[], object], least: float = 0.5) -> float:
-    """Seconds of the processor's time that a call takes, of as many as fit half a second, three at least."""
-    times: list[float] = []
-    while len(times) < 3 or sum(times) < least:
-        start = time.process_time()
-        call()
-        times.append(time.process_time() - start)
-    return min(times)
+def best(*calls: Callable[[], object], least: float = 1.0) -> list[float]:
+    """Seconds of the processor's time that each call takes: the best of as many rounds as fit a second, five at least.
+
+    The calls take turns, so that what else the machine does hits all of them.
+    """
+    times: list[list[float]] = [[] for _ in calls]
+    while len(times[0]) < 5 or sum(map(sum, times)) < least:
+        for call, seen in zip(calls, times, strict=True):
+            start = time.process_time()
+            call()
+            seen.append(time.process_time() - start)
+    return list(map(min, times))
 
 
 def csv_log(rows: int) -> bytes:
@@ -116,7 +120,7 @@ def bench_csv(folder: Path, _: bool) -> None:
     for rows in (200, 2_000, 28_000, 280_000, 2_800_000):
         path.write_bytes(csv_log(rows))
         size = path.stat().st_size / 1e6
-        theirs, ours = best(lambda: pd.read_csv(path)), best(lambda: read(path))
+        theirs, ours = best(lambda: pd.read_csv(path), lambda: read(path))
         print(f"csv    {rows:9,} rows {size:8.2f} MB   {size / ours:7.1f} MB/s, pandas {size / theirs:7.1f}: ", end="")
         print(f"{theirs / ours:.2f} of its speed")
 
@@ -127,14 +131,14 @@ def bench_text(folder: Path, _: bool) -> None:
         line = len("\n".join(lines(1000))) / 1000
         path.write_text("\n".join(lines(int(40e6 / line))) + "\n")
         size = path.stat().st_size / 1e6
-        print(f"text   {name:14} {size:8.2f} MB   {size / best(lambda: read(path)):7.1f} MB/s")
+        print(f"text   {name:14} {size:8.2f} MB   {size / best(lambda: read(path))[0]:7.1f} MB/s")
 
 
 def bench_events(folder: Path, _: bool) -> None:
     path = folder / "events.out.tfevents.1.host"
     path.write_bytes(event_log(20_000))
     size = path.stat().st_size / 1e6
-    ours = best(lambda: read(path))
+    (ours,) = best(lambda: read(path))
     print(f"events {60_000:9,} scalars {size:5.2f} MB   {ours:.2f} s", end="")
     try:
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -147,7 +151,7 @@ def bench_events(folder: Path, _: bool) -> None:
         accumulator.Reload()
         return [accumulator.Scalars(tag) for tag in accumulator.Tags()["scalars"]]
 
-    seconds = best(theirs)
+    (seconds,) = best(theirs)
     print(f", TensorBoard {seconds:.2f} s: {seconds / ours:.1f} times its speed")
 
 

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def column(cells: Sequence[str], decimal: str = ".") -> Column:
         return Column(np.empty(0))
     if decimal != ".":
         cells = [cell.replace(decimal, ".") for cell in cells]
-    if _plain(cells) and (values := _numbers(cells)) is not None:
+    if plain(cells) and (values := _numbers(cells)) is not None:
         return Column(values)
     cells = [cell.strip() for cell in cells]
     rows = [i for i, cell in enumerate(cells) if cell.lower() not in EMPTY]
@@ -84,7 +85,7 @@ def column(cells: Sequence[str], decimal: str = ".") -> Column:
     last = None if len(rows) == len(cells) else rows[-1] if rows else -1
     if not rows:
         return Column(np.full(len(cells), np.nan), last, any(cells))
-    if _plain(filled) and (values := _numbers([_ODD.get(cell.lower(), cell) for cell in filled])) is not None:
+    if plain(filled) and (values := _numbers([_ODD.get(cell.lower(), cell) for cell in filled])) is not None:
         return Column(values if last is None else _spread(values, rows, len(cells)), last)
     if last is None and all(cell in _BOOLS for cell in cells):
         return Column(np.array([_BOOLS[cell] for cell in cells], dtype=np.bool_))
@@ -99,12 +100,11 @@ def text_column(cells: Sequence[str]) -> Column:
 
 def number(cell: str) -> bool:
     """Whether a cell is a number, nan and inf included."""
-    cell = cell.strip()
     try:
-        float(_ODD.get(cell.lower(), cell))
+        float(cell)
     except ValueError:
-        return False
-    return _plain((cell,))
+        return cell.strip().lower() in _ODD
+    return plain((cell,))
 
 
 def json_column(values: Sequence[Any], rows: Sequence[int] | None, length: int) -> Column:
@@ -249,11 +249,13 @@ def unique(names: Iterable[str]) -> list[str]:
     return result
 
 
+@lru_cache(1024)
 def is_axis(name: str) -> bool:
     """Whether a name is one of a column that counts."""
     return any(_plain_name(part) in _X_AXES for part in (name, name.rpartition("/")[2]))
 
 
+@lru_cache(1024)
 def _plain_name(name: str) -> str:
     return re.sub(r"[\s-]", "_", name.lower()).lstrip("_")
 
@@ -269,9 +271,9 @@ def x_axis(names: Sequence[str], sparse: Collection[str]) -> str | None:
     return None
 
 
-def _plain(cells: Sequence[str]) -> bool:
-    """No cell can be one of those that only Python takes for a number: 1_000, or digits of other scripts."""
-    joined = "".join(cells)
+def plain(cells: Sequence[str]) -> bool:
+    """Whether no cell can be one of those that only Python takes for a number: 1_000, or digits of other scripts."""
+    joined = cells[0] if len(cells) == 1 else "".join(cells)
     return "_" not in joined and joined.isascii()
 
 

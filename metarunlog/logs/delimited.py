@@ -60,16 +60,17 @@ class Delimited:
         if b"\r" in body and (end <= self._short or b'"' in body or body.count(b"\r") != body.count(b"\r\n")):
             body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")  # pandas takes plain CRLF as it is
         body, comment = _without_comments(body)
+        start = 0
         if self._layout is None:
-            layout, body = self._begin(body, comment)
+            layout, start = self._begin(body, comment)
         else:
             if self._quoted or b'"' in body:  # a quoted cell may go over the end of a piece
                 raise Anew
             layout = self._layout
-        if not body or body.isspace():
+        if start == len(body) or body.isspace():
             return end
-        self._quoted = self._quoted or b'"' in body
-        rows = self._rows(body, layout)
+        self._quoted = self._quoted or body.find(b'"', start) >= 0
+        rows = self._rows(body, start, layout)
         self._bad += rows.bad + self._cut
         self._cut, self._swallowed = rows.cut, rows.swallowed
         self._stack.add(range(layout.width), rows.columns, len(rows.columns[0].values))
@@ -110,29 +111,30 @@ class Delimited:
         made._stack.add(range(len(table.columns)), table.columns, len(table.columns[0].values))
         return made
 
-    def _rows(self, body: bytes, layout: Layout) -> Rows:
-        rows = read_rows_fast(body, layout) if len(body) > self._short else None
+    def _rows(self, body: bytes, start: int, layout: Layout) -> Rows:
+        """The rows of a text from `start` on."""
+        rows = read_rows_fast(body, layout, start) if len(body) - start > self._short else None
         if self._header and (rows is None or any(not col.numeric for col in rows.columns)):
             # a header that a restarted run wrote again makes no column of numbers
-            rest, repeats = _without_header(body, self._header)
+            left, repeats = _without_header(body[start:], self._header)
             if repeats:
                 self._repeats += repeats
-                body, rows = rest, None
-                rows = read_rows_fast(body, layout) if len(body) > self._short else None
-        return rows or read_rows(body, layout)
+                return self._rows(left, 0, layout)
+        return rows or read_rows(body[start:], layout)
 
-    def _begin(self, body: bytes, comment: str | None) -> tuple[Layout, bytes]:
-        """The layout by the first piece, and what is below its header."""
+    def _begin(self, body: bytes, comment: str | None) -> tuple[Layout, int]:
+        """The layout by the first piece, and where its rows start, below the header."""
         lines = sample(body, 0)
         if not lines:
             raise NoTable("only comments")
         self._layout = layout = sniff(lines, comment, **self._options)
+        start = 0
         if layout.header:
-            while body[:1] in b"\n\r" or not body[: body.find(b"\n")].strip():
-                body = body[body.find(b"\n") + 1 :]
             end = body.find(b"\n") + 1
-            self._header, body = body[:end], body[end:]
-        return layout, body
+            while not body[start:end].strip():
+                start, end = end, body.find(b"\n", end) + 1
+            self._header, start = body[start:end], end
+        return layout, start
 
 
 def _without_comments(body: bytes) -> tuple[bytes, str | None]:

@@ -22,17 +22,17 @@ _NAN_WORDS = ("nan", "NaN", "NAN", "-nan", "-NaN", "NA", "N/A", "n/a", "None", "
 _NAN_PARTS = tuple(sorted({word.strip("-<>#").encode() for word in _NAN_WORDS}))
 
 
-def read_rows_fast(body: bytes, layout: Layout) -> Rows | None:
-    """The rows, None where only `read_rows` is sure to be right."""
+def read_rows_fast(body: bytes, layout: Layout, start: int = 0) -> Rows | None:
+    """The rows of a text from `start` on, None where only `read_rows` is sure to be right."""
     import numpy as np
     import pandas as pd
 
-    first = sample(body, 0)[:1]
+    first = sample(body, start)[:1]
     if not first or first[0].count('"') % 2 or len(split(first, layout.sep)[0]) != layout.width:
         return None  # pandas takes the first row's length for that of all
-    quoted = b'"' in body and layout.sep != BLANKS
+    quoted = body.find(b'"', start) >= 0 and layout.sep != BLANKS
     try:
-        made = _read(body, layout, quoted, na_values=["", *_NAN_WORDS])
+        made = _read(body, start, layout, quoted, na_values=["", *_NAN_WORDS])
         columns: dict[int, Column] = {}
         gaps: dict[int, Any] = {}
         for j, (_, series) in enumerate(made.items()):
@@ -42,9 +42,9 @@ def read_rows_fast(body: bytes, layout: Layout) -> Rows | None:
             elif values.dtype in (np.float64, np.int64, np.bool_):
                 columns[j] = Column(values)
         # NaN can be an empty cell or a nan that was logged: the text tells, if it needs to be asked
-        certain = bool(gaps) and not _may_hold_nan(body)
+        certain = bool(gaps) and not _may_hold_nan(body, start)
         again = [j for j in range(layout.width) if j not in columns and not (certain and j in gaps)]
-        texts = _read(body, layout, quoted, dtype=str, na_filter=False, usecols=again) if again else made
+        texts = _read(body, start, layout, quoted, dtype=str, na_filter=False, usecols=again) if again else made
     except (ValueError, pd.errors.ParserWarning):
         return None  # too many fields, or a quoted cell still open at the end
     for j, rows in gaps.items():
@@ -57,20 +57,22 @@ def read_rows_fast(body: bytes, layout: Layout) -> Rows | None:
     for j in again:
         if j not in columns:
             columns[j] = column(texts[j].tolist(), layout.decimal)
-    if columns[layout.width - 1].last is not None and not _all_whole(body, layout, quoted, len(made)):
+    if columns[layout.width - 1].last is not None and not _all_whole(body, start, layout, quoted, len(made)):
         return None  # a row with too few fields looks like one whose last cell is empty
     return Rows([columns[j] for j in range(layout.width)])
 
 
-def _read(body: bytes, layout: Layout, quoted: bool, **options: Any) -> pd.DataFrame:
+def _read(body: bytes, start: int, layout: Layout, quoted: bool, **options: Any) -> pd.DataFrame:
     """What pandas makes of the rows; columns are numbered. Raises ValueError or ParserWarning."""
     import pandas as pd
 
+    text = io.BytesIO(body)
+    text.seek(start)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         warnings.simplefilter("ignore", pd.errors.DtypeWarning)
         made: pd.DataFrame = pd.read_csv(
-            io.BytesIO(body),
+            text,
             sep=r"\s+" if layout.sep == BLANKS else layout.sep,
             header=None,
             names=range(layout.width),
@@ -106,13 +108,14 @@ def _last_other(rows: Sequence[int], length: int) -> int | None:
     return last
 
 
-def _may_hold_nan(body: bytes) -> bool:
+def _may_hold_nan(body: bytes, start: int) -> bool:
     """Whether one of the words for nan or nothing may be in a text."""
-    return (b"n" in body or b"N" in body) and any(part in body for part in _NAN_PARTS)
+    letters = body.find(b"n", start) >= 0 or body.find(b"N", start) >= 0
+    return letters and any(body.find(part, start) >= 0 for part in _NAN_PARTS)
 
 
-def _all_whole(body: bytes, layout: Layout, quoted: bool, height: int) -> bool:
+def _all_whole(body: bytes, start: int, layout: Layout, quoted: bool, height: int) -> bool:
     """Whether no row is too short, where none is too long; if that is not easy to say, no."""
     if quoted or layout.sep == BLANKS:
         return False
-    return body.count(layout.sep.encode()) == height * (layout.width - 1)
+    return body.count(layout.sep.encode(), start) == height * (layout.width - 1)

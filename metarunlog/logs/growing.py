@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WINDOW = 16 << 20  # bytes of a log that is read at once, and of the first piece of a larger one
-_PIECES: Mapping[str, int] = {"Json": 1}  # windows of a further piece; values of JSON take many times their text
-_FURTHER = 4
+PIECE: Mapping[str, int] = {"Delimited": 4 << 20}  # bytes of a further one; few enough for memory to be used again
 MAX_WHOLE = 2 << 30  # bytes of a log that can only be read as a whole
 #: bytes of a log from which on reading anew costs more than keeping a mark, a few hundredths of a second
 _WORTH: Mapping[str, int] = {"Delimited": 8 << 20, "Json": 2 << 20, "Events": 1 << 17, "Text": 2 << 20}
@@ -118,7 +117,7 @@ def _read_on(data: LogData, log: LogFile, reader: Reader, end: int, known: block
 
 def _pieces(data: LogData, end: int, reader: Reader) -> Iterator[bytes]:
     """What the reader has read of each window. Raises Anew where a window holds no whole record."""
-    size = WINDOW * _PIECES.get(type(reader).__name__, _FURTHER)
+    size = PIECE.get(type(reader).__name__, WINDOW)
     while end < data.size:
         window = data.read(end, size)
         piece = window if isinstance(reader, Events) else _text(window)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from metarunlog.logs.cells import EMPTY, number
+from metarunlog.logs.cells import EMPTY, number, plain
 from metarunlog.logs.source import NoTable
 
 BLANKS = " "  # as a separator: any number of blanks and tabs
@@ -144,6 +144,12 @@ def _certain(layout: Layout) -> bool:
 
 def _numeric(cells: Sequence[str]) -> bool:
     """Whether a column of the sample holds numbers, and only numbers apart from empty cells."""
+    try:
+        list(map(float, cells))
+    except ValueError:
+        pass
+    else:  # the usual, at C speed
+        return bool(cells) and plain(cells)
     filled = [cell for cell in cells if cell.strip().lower() not in EMPTY]
     return bool(filled) and all(map(number, filled))
 
