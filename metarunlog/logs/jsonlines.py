@@ -12,17 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from metarunlog.logs.cells import Column, Table, json_column
+from metarunlog.logs.cells import Table
+from metarunlog.logs.documents import Found, tables_in
+from metarunlog.logs.records import MAX_CELLS, too_many
+from metarunlog.logs.records import table_of as table_of
 from metarunlog.logs.source import NoTable
 from metarunlog.logs.stack import Anew, Stack
 
-_MAX_CELLS = 100_000_000  # of a table; records with many different keys would fill the memory with nothing
 _GIVE_UP = 1000  # lines that are no records
 _between = re.compile(r"[\s,]*").match
 _decode = json.JSONDecoder().raw_decode
 # what C's printf makes of numbers that are none
 _BARE = re.compile(r"(?<=[\s:,\[])([+-]?)(nan|NAN|inf|Inf|INF|infinity|INFINITY)(?=[\s,}\]])")
-_HISTORY = "log_history"  # Hugging Face's trainer_state.json
 
 
 @dataclass(frozen=True)
@@ -62,24 +63,27 @@ class Json:
         self._single = single
         self._stack = Stack()
         self._bad = 0
-        self._first: dict[str, Any] | None = None  # the only record so far
         self._list: Records | None = None
         self._loose = False  # the last record of the table has no line end: it may turn out to be none
+        self._document: Found | None = None  # a list that is no list of records
 
     def feed(self, data: bytes) -> int:
         """Read the complete records of what follows, and say how many bytes they are. Raises NoTable, Anew."""
         text = data.decode()
-        if self._list is not None:
+        if self._list is not None or self._document is not None:
             raise Anew
         if not self._stack.height:
             found = scan_list(text)
             if found is not None:  # a line of text may start with a bracket too
                 self._list = found
                 return len(data)
+            if self._single and (document := _list_of_none(text)) is not None:
+                self._document = document
+                return len(data)
         found = scan_stream(text, self._bad - self._stack.height)
         records, bad, end = found.settled
-        if not self._stack.height and records == 1:
-            self._first = found.records[0]
+        if self._single and not self._stack.height and records == 1 and not bad:
+            return 0  # it may be a document: no record among others, but a table of its own
         self._add(self._stack, found.records[:records])
         self._bad += bad
         return end if len(data) == len(text) else len(text[:end].encode())
@@ -88,25 +92,27 @@ class Json:
         """The table and how it was read. `rest` is what was not read of the text. Raises NoTable, Anew."""
         if self._list is not None:
             return table_of(self._list.records, self._list.partial), "json list" + _left_out(self._list.bad)
+        if self._document is not None:
+            return self._document.first()
         found = scan_stream(rest.decode(), self._bad - self._stack.height)
         height, bad = self._stack.height + len(found.records), self._bad + found.bad
         if not height or height < bad:
             raise NoTable("no json records")
         if self._single and height == 1 and not bad and not found.partial:
-            return _document(self._first or found.records[0])
+            return _document(found.records[0])
         stack = self._stack.copy()
         self._add(stack, found.records)
         self._loose = bool(found.records)
         names = stack.names
         if not names:
             raise NoTable("records without values")
-        if len(names) * height > _MAX_CELLS:
-            raise NoTable(_too_many(height, len(names)))
+        if len(names) * height > MAX_CELLS:
+            raise NoTable(too_many(height, len(names)))
         return Table(names, stack.columns(), found.partial), "json lines" + _left_out(bad)
 
     def state(self) -> dict[str, Any] | None:
         """What is to be known to go on later, beside the table; None where that cannot be."""
-        if self._list is not None or self._stack.height < 2 or self._loose:
+        if self._list is not None or self._document is not None or self._stack.height < 2 or self._loose:
             return None
         return {"bad": self._bad, "single": self._single, "names": self._stack.names}
 
@@ -128,20 +134,22 @@ class Json:
 
 def _document(document: dict[str, Any]) -> tuple[Table, str]:
     """The table in a file of one JSON object."""
-    if (table := _columns_of(document)) is not None:
-        return table, "json object of lists"
-    history = document.get(_HISTORY)
-    if isinstance(history, list) and history and all(isinstance(item, dict) for item in history):
-        return table_of(history, False), f"json list in {_HISTORY}"
-    return table_of([document], False), "json object"
+    found = tables_in(document)
+    return (table_of([document], False), "json object") if found is None else found.first()
+
+
+def _list_of_none(text: str) -> Found | None:
+    """What is in a JSON list without records."""
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        return tables_in(json.loads(text))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _left_out(bad: int) -> str:
     return f", {bad} lines left out that are no records" if bad else ""
-
-
-def _too_many(height: int, width: int) -> str:
-    return f"{height} records with {width} different keys are too many cells"
 
 
 def scan_list(text: str) -> Records | None:
@@ -222,66 +230,3 @@ def _standard(match: re.Match[str]) -> str:
     if match[2].lower() == "nan":
         return "NaN"
     return ("-" if match[1] == "-" else "") + "Infinity"
-
-
-def table_of(records: Sequence[dict[str, Any]], partial: bool) -> Table:
-    """Records as one table; what a record does not have is empty. Raises NoTable where that would be too large."""
-    # records with the same keys go together, so that their columns are cut out at C speed
-    shapes: dict[tuple[str, ...], tuple[list[int], list[Any]]] = {}
-    for row, record in enumerate(records):
-        flat = flatten(record)
-        shape = shapes.get(key := tuple(flat))
-        if shape is None:
-            shape = shapes[key] = ([], [])
-        shape[0].append(row)
-        shape[1].append(flat.values())
-    parts: dict[str, list[tuple[list[int], tuple[Any, ...]]]] = {}
-    for names, (rows, values) in shapes.items():
-        for name, column in zip(names, zip(*values)):
-            parts.setdefault(name, []).append((rows, column))
-    if not parts:
-        raise NoTable("records without values")
-    if len(parts) * len(records) > _MAX_CELLS:
-        raise NoTable(_too_many(len(records), len(parts)))
-    return Table(list(parts), [_column(part, len(records)) for part in parts.values()], partial)
-
-
-def _column(parts: list[tuple[list[int], tuple[Any, ...]]], length: int) -> Column:
-    """One column of the values that the records of each shape have for it."""
-    if len(parts) == 1:
-        rows, values = parts[0]
-        return json_column(values, None if len(rows) == length else rows, length)
-    pairs = sorted((row, i, j) for i, (rows, _) in enumerate(parts) for j, row in enumerate(rows))
-    return json_column([parts[i][1][j] for _, i, j in pairs], [row for row, _, _ in pairs], length)
-
-
-def flatten(record: dict[str, Any]) -> dict[str, Any]:
-    """A record without nested objects; a name that would come twice is counted on: a/b.1."""
-    if dict not in map(type, record.values()):
-        return record
-    flat: dict[str, Any] = {}
-    _flatten_into(flat, record, "")
-    return flat
-
-
-def _flatten_into(flat: dict[str, Any], record: dict[str, Any], prefix: str) -> None:
-    for key, value in record.items():
-        name = prefix + key
-        if type(value) is dict:
-            _flatten_into(flat, value, name + "/")
-            continue
-        new, n = name, 0
-        while new in flat:
-            n += 1
-            new = f"{name}.{n}"
-        flat[new] = value
-
-
-def _columns_of(document: dict[str, Any]) -> Table | None:
-    """{"loss": [1, 2], "acc": [3, 4]} as columns, as Keras' history is saved; None if it is nothing of the kind."""
-    lists = list(document.values())
-    if not lists or not all(type(one) is list and len(one) == len(lists[0]) > 1 for one in lists):
-        return None
-    if not all(type(value) in (int, float, type(None)) for one in lists for value in one):
-        return None
-    return Table(list(document), [json_column(one, None, len(one)) for one in lists], False)
