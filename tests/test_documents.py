@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import struct
 import time
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from test_events import event, field, fixed, record, simple
 
 from metarunlog.logs.documents import is_metadata, read_parts
+from metarunlog.logs.events import is_events
 from metarunlog.logs.find import LogFile
 from metarunlog.logs.jsonlines import read_json
 from metarunlog.logs.parsed import parse
@@ -227,3 +230,26 @@ def test_a_long_data_frame_is_read_in_time(tmp_path: Path) -> None:
         table, _ = read(tmp_path, frame.to_json(orient=orient) + "\n")
         assert len(table) == 20_000
         assert time.process_time() - start < 5
+
+
+# --- event files without a version, which CatBoost writes beside its document ---------------------------------------
+
+
+def test_an_event_file_need_not_tell_its_version(tmp_path: Path) -> None:
+    data = event(1, simple("RMSE", 0.5)) + event(2, simple("RMSE", 0.25))
+    (tmp_path / "events.out.tfevents").write_bytes(data)
+    parsed = parse(tmp_path, [LogFile("t", "events.out.tfevents")])
+    assert cells(parsed.tables["t"]) == {"step": [1, 2], "RMSE": [0.5, 0.25]}
+
+
+def test_records_of_other_messages_are_no_events() -> None:
+    wall = fixed(1, struct.pack("<d", 1.5e9))
+    assert is_events(record(wall + field(2, 1)))
+    example = field(1, field(1, field(1, b"x") + field(2, field(2, struct.pack("<f", 0.5)))))
+    for message in (b"", example, wall[:5], wall + field(2, b"x"), wall + field(11, 1), wall + field(5, field(2, 1))):
+        assert not is_events(record(message)), message
+    assert not is_events(record(fixed(1, struct.pack("<d", -1.0)) + field(2, 1)))
+    whole = record(wall + field(2, 1))
+    assert not any(is_events(whole[:end]) for end in range(len(whole)))
+    for at in range(len(whole)):
+        assert not is_events(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]), at

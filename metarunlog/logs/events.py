@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from metarunlog.logs.cells import Column, Table
@@ -41,6 +42,11 @@ _BFLOAT16 = 14
 _LISTS: dict[int, str | None] = {5: "<f", 6: "<d", 7: None, 10: None, 11: None, 16: None, 17: None}
 _HALVES = 13  # of float16 and bfloat16, as varints
 
+_ENVELOPE = _HEADER.size + _CRC.size  # what a record has around its message
+_TIME_KEY = b"\x09"  # the first field, a double
+_STEP, _SUMMARY = 2, 5
+_EVENT = range(1, 11)  # the fields of an Event
+
 Fields = Iterator[tuple[int, Any]]  # number of a field, and its value: int, or bytes
 
 
@@ -49,11 +55,36 @@ class _Broken(ValueError):
 
 
 def is_events(data: bytes) -> bool:
-    """Whether this is the beginning of an event file: its first record tells the version, in any of them."""
+    """Whether this is the beginning of an event file: its first record tells the version, or is an Event.
+
+    CatBoost writes no version. Records of other kinds (TFRecord files) have both checksums too, but another message.
+    """
     if len(data) < _HEADER.size:
         return False
     length, crc = _HEADER.unpack_from(data)
-    return length < 1 << 20 and VERSION in data[_HEADER.size : _HEADER.size + length] and crc == _masked(data[:8])
+    if length >= 1 << 20 or crc != _masked(data[:8]):
+        return False
+    if VERSION in data[_HEADER.size : _HEADER.size + length]:
+        return True
+    try:
+        return any(_is_event(record) for _, record in islice(_records(data[: length + _ENVELOPE]), 1))
+    except _Broken:
+        return False
+
+
+def _is_event(message: bytes) -> bool:
+    """Whether a message has the time of an Event, and no fields or values that an Event does not have."""
+    if message[:1] != _TIME_KEY or len(message) < 9 or not 0 <= _DOUBLE(message[1:9])[0] < 1e11:
+        return False
+    try:
+        for field, value in _fields(message):
+            if field not in _EVENT or isinstance(value, int) != (field == _STEP):
+                return False
+            if field == _SUMMARY and any(one != 1 or not isinstance(part, bytes) for one, part in _fields(value)):
+                return False
+    except _Broken:
+        return False
+    return True
 
 
 def read_events(data: bytes) -> tuple[Table, str]:
