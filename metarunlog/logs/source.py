@@ -13,6 +13,8 @@ import stat
 import zlib
 from dataclasses import dataclass
 
+from metarunlog.logs.encodings import BROKEN, guess
+
 MAX_UNPACKED = 2 << 30  # bytes; a small archive can unpack to any size
 
 _GZ = b"\x1f\x8b"
@@ -167,7 +169,9 @@ def _decode(data: bytes, encoding: str | None) -> tuple[bytes, str]:
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(data).encode()
     except UnicodeDecodeError:
-        return data.decode("latin-1").encode(), "latin-1"
+        name = guess(data)
+        codec = codecs.getincrementaldecoder("utf-8" if name == BROKEN else name)(errors="replace")
+        return codec.decode(data).encode(), name
     return text, "utf-8"
 
 
