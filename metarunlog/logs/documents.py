@@ -98,6 +98,8 @@ def tables_in(document: Any) -> Found | None:
 
 def read_parts(data: bytes) -> tuple[list[tuple[str | None, Table]], str] | None:
     """The tables of a file of one document where they are several, and how it was read."""
+    if not data[:1000].lstrip().startswith(b"{"):
+        return None
     try:
         found = tables_in(json.loads(data))
     except (ValueError, RecursionError):
