@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from metarunlog.logs.cells import Table
 from metarunlog.logs.delimited import Delimited
+from metarunlog.logs.documents import is_metadata, read_parts
 from metarunlog.logs.events import Events, is_events
 from metarunlog.logs.find import EVENTS, PACKED, LogFile
 from metarunlog.logs.jsonlines import Json, looks_like_json, read_json
@@ -136,8 +137,8 @@ def _read_table(data: bytes, log: LogFile) -> Found:
             if suffix in JSON:
                 raise NoTable(f"{e}") from None
         else:
-            if found.how == "json object" and not log.named:
-                _check_summary(found.tables[0][1], log.path)
+            if found.how.startswith(("json object", "json list in", "json lists in")) and not log.named:
+                _check_summary(found.tables[0][1], log.path, single=found.how == "json object")
             return found
     if kind is None and suffix in JSON:
         raise NoTable("no json records")
@@ -149,6 +150,8 @@ def _read_table(data: bytes, log: LogFile) -> Found:
 
 
 def _read_json(data: bytes, suffix: str) -> Found:
+    if suffix == "json" and (parts := read_parts(data)) is not None:
+        return Found(*parts)
     reader = Json(single=suffix == "json")
     end = reader.feed(data)
     try:
@@ -159,8 +162,8 @@ def _read_json(data: bytes, suffix: str) -> Found:
     return Found([(None, table)], how, reader, end)
 
 
-def _check_summary(table: Table, path: str) -> None:
-    """Raise NoTable for a single json object that does not hold results."""
+def _check_summary(table: Table, path: str, *, single: bool) -> None:
+    """Raise NoTable for one json object that does not hold results; `single`: it is one row."""
     stem = posixpath.basename(path).lower().partition(".")[0]
     if _SETTINGS.search(stem):
         raise NoTable("one json object of settings, by its name; name it in `logs` to read it")
@@ -168,6 +171,8 @@ def _check_summary(table: Table, path: str) -> None:
         raise NoTable(f"one json object with {len(table.names)} values; name it in `logs` to read it")
     if not any(column.numeric for column in table.columns):
         raise NoTable("one json object without numbers")
+    if single and is_metadata(table):
+        raise NoTable("one json object that tells of the run, with next to no numbers; name it in `logs` to read it")
 
 
 def suffix_of(path: str) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from metarunlog.logs.bars import has_bars, has_rows, read_bars
 from metarunlog.logs.boxes import read_boxes
 from metarunlog.logs.cells import Table
 from metarunlog.logs.gather import tables_of
@@ -24,13 +25,14 @@ def read_lines(data: bytes) -> tuple[list[tuple[str | None, Table]], str]:
 
 def read_text_log(data: bytes) -> tuple[Text | None, list[tuple[str | None, Table]], str]:
     """The same with the reader, where the text is nothing but lines."""
-    if b"|" in data or b"{" in data:
+    if has_bars(data) or b"{" in data:
         clean = _clean(data)
         end = clean.rfind(b"\n") + 1
-        boxes, left = read_boxes(clean[:end])
+        bars, left = read_bars(clean[:end])
+        boxes, left = read_boxes(left)
         tagged, left = read_tagged(left)
-        if boxes or tagged:
-            found = [("", boxes)] if boxes else []
+        if bars or boxes or tagged:
+            found = [*bars, ("", boxes)] if boxes else bars
             return None, *_named([*found, *tagged, *tables_of(read_rows(left))], bool(clean[end:].strip()))
     reader = Text()
     while True:
@@ -86,8 +88,8 @@ class Text:
 
 def is_plain(data: bytes) -> bool:
     """Whether there is nothing but lines in a text: no box, no JSON object behind a word."""
-    twice = _clean(data) * 2  # of which there must be two
-    return not ((b"|" in data and read_boxes(twice)[0]) or (b"{" in data and read_tagged(twice)[0]))
+    clean = _clean(data)
+    return not (has_rows(clean) or (b"{" in data and read_tagged(clean * 2)[0]))  # of which there must be two
 
 
 def _clean(data: bytes) -> bytes:
