@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -12,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import google_crc32c
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import ProjectDir
 
 from metarunlog import blocks, logs
+from metarunlog.engine.disk import Disk
+from metarunlog.engine.spec import Place
 from metarunlog.logs import growing, lines
 from metarunlog.logs.find import LogFile
 
@@ -180,3 +185,134 @@ def test_reading_on_gives_what_reading_anew_gives(
     data = b"".join(KINDS[kind](random.Random(seed)))
     name = "events.out.tfevents.1" if kind == "events" else f"m.{kind}"
     parse_in_steps(tmp_path, name, data, [int(cut * len(data)) for cut in cuts])
+
+
+def rows(first: int, last: int) -> bytes:
+    return b"".join(b"%d,%.4f\n" % (step, 1 / (step + 1)) for step in range(first, last))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_appended_is_all_that_is_read_of_a_large_log(tmp_path: Path, small: None, kind: str) -> None:
+    draw = random.Random(0)
+    plain = {
+        "csv": lambda i: rows(i, i + 1),
+        "jsonl": lambda i: b'{"step": %d, "loss": %.4f}\n' % (i, draw.random()),
+        "log": lambda i: b"step %d loss %.4f\n" % (i, draw.random()),
+        "events": lambda i: scalar(i, "loss", draw.random()),
+    }
+    head = {"csv": b"step,loss\n", "events": record(b"\x09" + struct.pack("<d", 1.0) + b"\x1a\x0dbrain.Event:2")}
+    data = head.get(kind, b"") + b"".join(plain[kind](i) for i in range(2000))
+    more = plain[kind](2000)
+    name = "events.out.tfevents.1" if kind == "events" else f"m.{kind}"
+    read = parse_in_steps(tmp_path, name, data + more, [len(data)])
+    # the beginning (to see its kind), the first and the last old block, what follows, and as much for the last lines
+    assert read[0] >= len(data) > 15 * blocks.BLOCK
+    assert read[1] <= 5 * blocks.BLOCK + len(more)
+
+
+def test_a_rotated_log_is_read_anew(tmp_path: Path, small: None) -> None:
+    old, new = b"step,loss\n" + rows(0, 500), b"step,loss\n" + rows(7, 700)
+    log, pickle = tmp_path / "m.csv", tmp_path / "parsed" / "001.pkl"
+    for data in (old, new, old[:3000], new[:3000] + rows(900, 950)):
+        log.write_bytes(data)
+        logs.refresh(tmp_path, [LogFile("t", "m.csv")], pickle, VERSION)
+        assert pickle.read_bytes() == logs.dump(logs.parse(tmp_path, [LogFile("t", "m.csv")]))
+
+
+@pytest.mark.parametrize("harm", ["marks gone", "marks broken", "marks of code", "pickle edited", "version", "format"])
+def test_a_mark_that_does_not_hold_is_not_used(tmp_path: Path, small: None, harm: str) -> None:
+    log, pickle, files = tmp_path / "m.csv", tmp_path / "parsed" / "001.pkl", [LogFile("t", "m.csv")]
+    marks = pickle.with_suffix(".marks")
+    log.write_bytes(b"step,loss\n" + rows(0, 500))
+    assert logs.refresh(tmp_path, files, pickle, VERSION) == [marks]
+    version = VERSION
+    if harm == "marks gone":
+        marks.unlink()
+    elif harm == "marks broken":
+        marks.write_bytes(marks.read_bytes()[:-40])
+    elif harm == "marks of code":
+        marks.write_bytes(b"cos\nsystem\n(S'touch hacked'\ntR.")
+    elif harm == "pickle edited":
+        pickle.write_bytes(logs.dump(logs.Parsed()))
+    elif harm == "version":
+        version += 1
+    else:
+        files = [LogFile("t", "m.csv", "csv")]
+    with log.open("ab") as f:
+        f.write(rows(500, 510))
+    with counted() as read:
+        logs.refresh(tmp_path, files, pickle, version)
+    assert sum(read) >= log.stat().st_size
+    assert pickle.read_bytes() == logs.dump(logs.parse(tmp_path, files))
+    assert not (tmp_path / "hacked").exists() and not Path("hacked").exists()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=9000), st.integers(0, 9000), st.integers(0, 9000), st.booleans())
+def test_blocks_tell_whether_a_file_goes_on(data: bytes, cut: int, change: int, changed: bool) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "BLOCK", 1000)
+        patch.setattr(blocks, "LARGE", 3000)
+        old = data[: min(cut, len(data))]
+        known = blocks.of(lambda start, size: old[start : start + size], len(old), blocks.Blocks(hashlib.sha256))
+        now = bytearray(data)
+        if changed and change < len(now):
+            now[change] ^= 1
+        found = blocks.continued(
+            lambda start, size: bytes(now[start : start + size]), len(old), known.digests, hashlib.sha256
+        )
+        same = bytes(now[: len(old)]) == old
+        unseen = len(old) > 3000 and 1000 <= change < (len(old) - 1) // 1000 * 1000
+        assert (found is not None) == (same or unseen)
+        if found is not None and same:
+            found.update(data[len(old) :])
+            one = blocks.Blocks(hashlib.sha256)
+            one.update(data)
+            assert found.digests == one.digests
+
+
+def test_a_large_file_that_has_grown_is_known_by_its_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "BLOCK", 1000)
+    monkeypatch.setattr(blocks, "LARGE", 4000)
+    path, place = tmp_path / "m.csv", Place(tmp_path, tmp_path)
+    path.write_bytes(b"a" * 10_500)
+    old = Disk(place).state("m.csv")
+    with path.open("ab") as f:
+        f.write(b"b" * 50)
+    with counted() as read:
+        grown = Disk(place).state("m.csv", old)
+    assert sum(read) == 1000 + 500 + 50
+    assert grown == Disk(place).state("m.csv") == Disk(place, trust=False).state("m.csv", old)
+    content = bytearray(path.read_bytes())
+    content[5000] = 0
+    path.write_bytes(content)  # of the same size: all of it is read
+    assert Disk(place).state("m.csv", grown) != grown
+    path.write_bytes(content + b"c")  # grown as well: the middle is not looked at, but by --verify
+    assert Disk(place).state("m.csv", grown) != Disk(place, trust=False).state("m.csv", grown)
+    content[0] = 0
+    path.write_bytes(content + b"c")
+    assert Disk(place).state("m.csv", grown) == Disk(place, trust=False).state("m.csv", grown)
+
+
+def test_a_growing_log_from_outside(logged: ProjectDir) -> None:
+    sub = logged.root / "exp/0001" / "001"
+    lines_of = [b'{"step": %d, "loss": %.4f}\n' % (i, 1 / (i + 1)) for i in range(120_000)]
+    (sub / "log.jsonl").write_bytes(b"".join(lines_of[:110_000]))
+    logged.mrl("analyze")
+    marks = logged.root / "exp/0001" / "analysis/parsed/001.marks"
+    assert marks.exists() and not (logged.root / "exp/0001" / "analysis/parsed/002.marks").exists()
+    with (sub / "log.jsonl").open("ab") as f:
+        f.write(b"".join(lines_of[110_000:]) + b'{"step": 120000, "lo')
+    told = logged.mrl("analyze", "-v").err
+    assert "log.jsonl" in told and "120000 rows" in told and "half-written" in told
+    frames = pd.read_pickle(logged.root / "exp/0001" / "analysis/parsed/001.pkl")
+    assert frames["log"]["loss"].tolist() == [round(1 / (i + 1), 4) for i in range(120_000)]
+    # a change in the middle of what was read, with a line appended: read anew, as the file is not large
+    content = (sub / "log.jsonl").read_bytes().replace(b'{"step": 7, ', b'{"step": 8, ', 1) + b'ss": 1}\n'
+    (sub / "log.jsonl").write_bytes(content)
+    logged.mrl("analyze", "--verify")
+    frames = pd.read_pickle(logged.root / "exp/0001" / "analysis/parsed/001.pkl")
+    assert frames["log"]["step"][7] == 8 and len(frames["log"]) == 120_001
+    (sub / "log.jsonl").write_bytes(content[:3000])  # small again: nothing to go on from is kept
+    logged.mrl("analyze")
+    assert not marks.exists() and "stale" not in logged.mrl("status").out

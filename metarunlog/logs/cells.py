@@ -193,15 +193,24 @@ def build(names: Sequence[str], columns: Sequence[Any], attrs: Mapping[Hashable 
     """A DataFrame of float64, int64, bool and text columns, laid out the same way whatever made the columns."""
     import pandas as pd
 
-    arrays: dict[Any, Any] = {  # a pickle shows whether types are one object
-        i: text_array(values) if isinstance(values, list) else values.view(values.dtype.type)
-        for i, values in enumerate(columns)
+    arrays: dict[Any, Any] = {
+        i: text_array(values) if isinstance(values, list) else _own(values) for i, values in enumerate(columns)
     }
     # columns that are put together in one array cost a copy, columns that are not a warning where there are many
     made = pd.DataFrame(arrays, copy=len(arrays) > _APART)
     made.columns = pd.Index([sys.intern(name) for name in names], dtype=text_dtype())
     made.attrs = _interned(attrs)
     return made
+
+
+def _own(values: Any) -> Any:
+    """An array as numpy makes them: a pickle shows whether types are one object, and what is not to be written."""
+    values = values.view(values.dtype.type)
+    try:
+        values.flags.writeable = True
+    except ValueError:
+        return values.copy()
+    return values
 
 
 def _interned(value: Any) -> Any:
