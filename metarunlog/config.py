@@ -253,6 +253,8 @@ def _logs(value: Any) -> Mapping[str, Any] | None:
             raise ValueError(f'of table "{table}" must name a file inside the sub-experiment')
         if isinstance(spec, dict) and spec.get("format") == "regex":
             _pattern(table, spec.get("pattern"))
+        if isinstance(spec, dict) and "function" in spec:
+            _reader(table, spec)
     return value
 
 
@@ -267,6 +269,14 @@ def _pattern(table: str, pattern: Any) -> None:
         raise ValueError(f'of table "{table}" has a pattern that is no regular expression ({error})') from None
     if not groups:
         raise ValueError(f'of table "{table}" has a pattern without a named group; write one {example}')
+
+
+def _reader(table: str, spec: Mapping[str, Any]) -> None:
+    """Check a function of the user's that reads a log."""
+    if not isinstance(spec["function"], str) or not spec["function"].isidentifier():
+        raise ValueError(f'of table "{table}" must have the name of a function of mrl_analyze.py as function')
+    if more := sorted(set(spec) - {"path", "function"}):
+        raise ValueError(f'of table "{table}" has a function, which leaves no room for {more[0]}')
 
 
 def _any(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import sys
 import traceback
@@ -64,6 +65,14 @@ def find(name: str) -> Callable[..., Any]:
     if not callable(function):
         raise CallError(f"{files.ANALYZE} has no function {name}; define it, or take it out of {files.CONFIG}")
     return function
+
+
+def load(root: Path, name: str) -> Callable[..., Any]:
+    """The same where nobody has loaded the module yet. Raises what the module raises."""
+    if Path(files.ANALYZE).stem not in sys.modules and (root / files.ANALYZE).exists():
+        sys.path.insert(0, str(root))  # it may import modules of the project
+        importlib.import_module(Path(files.ANALYZE).stem)
+    return find(name)
 
 
 def describe_failure(error: BaseException, root: str) -> tuple[str, str]:

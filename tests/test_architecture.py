@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "project": {"config", "experiment", "git"},
     "launch": {"config", "experiment"},
     "hooks": set(),
-    "logs": {"blocks", "project"},
+    "logs": {"blocks", "hooks", "project"},
     "report": {"analysis"},  # how a value is shown is decided where it is made
     "analysis": {"logs"},
     "tasks": {"analysis", "batch", "config", "engine", "experiment", "hooks", "launch", "logs", "project", "report"},

@@ -5,7 +5,8 @@ detect    which reader a file gets              delimited  csv, tsv (sniff: how 
 jsonlines JSON lines, lists, objects            events     TensorBoard's scalars
 text      text logs: rows of lines, boxes, tagged JSON objects
 lines     lines to rows: shapes (what lines share), alike (cutting them fast); gather: rows to tables
-pattern   by a user's regular expression        stack      a table that is read piece by piece
+pattern   by a user's regular expression        function   by a user's function
+growing   where a log that grew is read on      stack      a table that is read piece by piece
 cells     cells to columns to DataFrames        pickled    tables to bytes and back
 parsed    all tables of a sub-experiment        metrics    last, lowest and highest values
 here      `load` and `summary`, for users
@@ -15,11 +16,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metarunlog import files
+from metarunlog import files, hooks
 from metarunlog.logs.find import LogFile, find
 from metarunlog.logs.growing import Before
 from metarunlog.logs.metrics import Metric, metrics_of, summary_frame
@@ -50,6 +52,8 @@ __all__ = [
     "summary_frame",
 ]
 
+Functions = Callable[[str], Callable[[str], Any]]  # the name of a user's function -> the function
+
 # Set in the environment while mrl calls functions of an experiment: its folder, and where its pickles are.
 FROZEN = "MRL_FROZEN"
 FROZEN_OUTDIR = "MRL_FROZEN_OUTDIR"
@@ -66,15 +70,21 @@ def dump(parsed: Parsed) -> bytes:
 
 
 def refresh(
-    sub_dir: Path, log_files: Collection[LogFile], pickle: Path, version: int, *, trust: bool = True
+    sub_dir: Path,
+    log_files: Collection[LogFile],
+    pickle: Path,
+    version: int,
+    *,
+    trust: bool = True,
+    functions: Functions | None = None,
 ) -> list[Path]:
     """Bring the pickle of a sub-experiment up to date; returns what else was written: what its large logs need to be
     read on from where they end.
 
-    `version` is that of the readers; without `trust` all logs are read from their start.
+    `version` is that of the readers; without `trust` all logs are read from their start. `functions` finds the user's.
     """
     marks = pickle.with_suffix(".marks")
-    parsed = parse(sub_dir, log_files, _before(pickle, marks, version) if trust else {})
+    parsed = parse(sub_dir, log_files, _before(pickle, marks, version) if trust else {}, functions)
     files.write_if_changed(pickle, dump(parsed))
     if not parsed.marks:
         return []
@@ -117,18 +127,27 @@ def load(
     if analysis_dir is None:
         if _is_frozen(sub_dir.parent):
             return _frozen(pickle_path(Path(os.environ[FROZEN_OUTDIR]), sub_dir.name))
-        settings = _settings(sub_dir)
-        analysis_dir, logs, skip = settings.analysis_dir, settings.logs, settings.skip
+        return _load_from(sub_dir, _settings(sub_dir))
     return load_from(sub_dir, pickle_path(analysis_dir, sub_dir.name), logs, skip)
 
 
 def load_from(
-    sub_dir: Path, pickle: Path, logs: Mapping[str, Any] | None, skip: Collection[str]
+    sub_dir: Path,
+    pickle: Path,
+    logs: Mapping[str, Any] | None,
+    skip: Collection[str],
+    functions: Functions | None = None,
 ) -> dict[str, pd.DataFrame]:
     """`load` with all that it needs to know."""
     log_files = find(sub_dir, logs, skip)
     tables = _up_to_date(sub_dir, pickle, log_files)
-    return dict(parse(sub_dir, log_files).tables) if tables is None else tables
+    return dict(parse(sub_dir, log_files, functions=functions).tables) if tables is None else tables
+
+
+def _load_from(sub_dir: Path, settings: Settings) -> dict[str, pd.DataFrame]:
+    pickle = pickle_path(settings.analysis_dir, sub_dir.name)
+    functions = partial(hooks.load, settings.experiment.root)
+    return load_from(sub_dir, pickle, settings.logs, settings.skip, functions)
 
 
 def summary(expDir: str | os.PathLike[str], params: bool = False) -> pd.DataFrame:
@@ -144,7 +163,7 @@ def summary(expDir: str | os.PathLike[str], params: bool = False) -> pd.DataFram
     def tables(sub: str) -> dict[str, pd.DataFrame]:
         if _is_frozen(exp_dir):
             return load(exp_dir / sub)
-        return load_from(exp_dir / sub, pickle_path(settings.analysis_dir, sub), settings.logs, settings.skip)
+        return _load_from(exp_dir / sub, settings)
 
     metrics = {sub: metrics_of(tables(sub)) for sub in settings.sub_ids}
     return summary_frame(metrics, settings.params if params else None)

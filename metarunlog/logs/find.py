@@ -31,6 +31,7 @@ class LogFile:
     options: Mapping[str, Any] = field(default_factory=dict)
     named: bool = False  # in `logs`
     fallback: bool = False  # read only where nothing else gave a table
+    function: str | None = None  # the user's, that reads it
 
 
 def find(sub_dir: Path, logs: Mapping[str, str | Mapping[str, Any]] | None, skip: Collection[str]) -> list[LogFile]:
@@ -77,7 +78,7 @@ def _named(root: str, key: str, spec: str | Mapping[str, Any]) -> list[LogFile]:
     """The files of one entry of `logs`. Where a pattern matches several, the path tells their tables apart."""
     options: dict[str, Any] = {} if isinstance(spec, str) else dict(spec)
     path = spec if isinstance(spec, str) else str(options.pop("path", ""))
-    kind = options.pop("format", None)
+    kind, function = options.pop("format", None), options.pop("function", None)
     if glob.has_magic(path) and not os.path.lexists(f"{root}/{path}"):
         matches = {os.path.normpath(name) for name in glob.glob(path, root_dir=root, recursive=True)}
         paths = sorted((name for name in matches if not os.path.isdir(f"{root}/{name}")), key=natural)
@@ -85,9 +86,15 @@ def _named(root: str, key: str, spec: str | Mapping[str, Any]) -> list[LogFile]:
         paths = [os.path.normpath(path)] if path and os.path.lexists(f"{root}/{path}") else []
     tables = [key] if len(paths) == 1 else [f"{key}:{base_name(path)}" for path in paths]
     return [
-        LogFile(table, path.replace(os.sep, "/"), None if kind is None else str(kind), options, named=True)
+        LogFile(table, path.replace(os.sep, "/"), kind and str(kind), options, True, function=function)
         for table, path in zip(tables, paths)
     ]
+
+
+def readers(logs: Mapping[str, str | Mapping[str, Any]] | None) -> list[str]:
+    """The names of the user's functions that read logs."""
+    specs = [] if logs is None else [spec for spec in logs.values() if not isinstance(spec, str)]
+    return list(dict.fromkeys(str(spec["function"]) for spec in specs if "function" in spec))
 
 
 class _Walk:

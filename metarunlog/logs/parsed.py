@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from metarunlog import files
 from metarunlog.logs.cells import frame
 from metarunlog.logs.find import LogFile
+from metarunlog.logs.function import read_by_function
 from metarunlog.logs.growing import Before, Mark, read_log
 from metarunlog.logs.source import NoTable
 
@@ -35,16 +37,30 @@ class Parsed:
     fresh: bool = False
 
 
-def parse(sub_dir: Path, log_files: Iterable[LogFile], before: Mapping[str, Before] | None = None) -> Parsed:
+def parse(
+    sub_dir: Path,
+    log_files: Iterable[LogFile],
+    before: Mapping[str, Before] | None = None,
+    functions: Callable[[str], Callable[[str], Any]] | None = None,
+) -> Parsed:
     """Read log files, each once. No file makes this fail: one that cannot be read has its reason in the notes.
 
-    `before` is what is left of the last time, by path.
+    `before` is what is left of the last time, by path. `functions` finds the user's readers by name; what they raise is
+    not caught.
     """
     read: list[tuple[LogFile, str | None, pd.DataFrame]] = []
     notes: dict[str, str] = {}
     marks: dict[str, Mark] = {}
     for log in log_files:
         if log.fallback and read:
+            continue
+        if log.function is not None:
+            if functions is None:
+                notes[log.path] = f"read by {log.function} of {files.ANALYZE}"
+                continue
+            frames = read_by_function(functions(log.function), f"{os.fspath(sub_dir)}/{log.path}", log)
+            read += [(log, part, one) for part, one in frames]
+            notes[log.path] = log.function + "".join(f"; {_shape(part, one)}" for part, one in frames)
             continue
         try:
             path, known = f"{os.fspath(sub_dir)}/{log.path}", (before or {}).get(log.path)

@@ -47,9 +47,9 @@ class Functions:
             return False
         return name in builtins
 
-    def code(self, name: str, place: Place) -> Code:
-        """The code of the user's function, for the tasks of an experiment at `place`."""
-        return UserCode(self, name, place)
+    def code(self, called: Collection[str], place: Place) -> Code:
+        """The code of the user's functions that a task calls, for the tasks of an experiment at `place`."""
+        return UserCode(self, tuple(called), place)
 
     def digests(self, name: str, modules: frozenset[str]) -> Mapping[str, str]:
         """Part of the code -> digest, of all that the user's function reaches, and of `modules`, which a call was seen
@@ -87,14 +87,15 @@ class Functions:
 
 @dataclass(frozen=True)
 class UserCode:
-    """`engine.spec.Code` of one function."""
+    """`engine.spec.Code` of what a task calls."""
 
     functions: Functions
-    name: str
+    called: tuple[str, ...]
     place: Place
 
     def digests(self, modules: Collection[str]) -> Mapping[str, str]:
-        return self.functions.digests(self.name, frozenset(map(self.place.path, modules)))
+        paths = frozenset(map(self.place.path, modules))
+        return {part: digest for name in self.called for part, digest in self.functions.digests(name, paths).items()}
 
     def line(self, part: str) -> int | None:
         return self.functions.line(part)
@@ -149,7 +150,7 @@ def spec(
         ),
         targets=(target,),
         args={"xtrargs": list(analysis.args), **args},
-        code=NoCode() if builtin else functions.code(name, names.place),
+        code=NoCode() if builtin else functions.code([name], names.place),
         versions=names.versions(name, version) if builtin else names.user_versions,
         after=tuple(after),
         stage=stage,
@@ -182,13 +183,13 @@ def run(
     outcome: dict[str, Any] = {"state": "ok"}
     try:
         if import_error is not None:
-            line = _import_failure(import_error, root)
+            line = import_failure(import_error, root)
             made = [blocks.error_block(function, line, import_error.replace(f"{root}/", ""))]
             # whichever line is at fault: an edit of any module that was imported may be the cure
             outcome = {
                 "state": "failed",
                 "error": f"{files.ANALYZE} cannot be imported: {line}",
-                "reads": _modules(root),
+                "reads": imported_modules(root),
             }
         else:
             call = _builtin(builtin, function) if builtin else hooks.find(function)
@@ -241,7 +242,7 @@ def _globbed(names: Names, folder: str, patterns: Sequence[str]) -> list[str]:
     return [f"{folder}/{name}" if folder else name for name in found]
 
 
-def _import_failure(text: str, root: str) -> str:
+def import_failure(text: str, root: str) -> str:
     """`helpers.py:1: SyntaxError: ...`, from the traceback of a failed import of the user's module."""
     import re
 
@@ -252,7 +253,7 @@ def _import_failure(text: str, root: str) -> str:
     return f"{file}:{number}: {what}{via}"
 
 
-def _modules(root: str) -> list[str]:
+def imported_modules(root: str) -> list[str]:
     """The project's modules that this process has imported, and the one that it has not."""
     import sys
 

@@ -90,7 +90,7 @@ def _analysis(
     stale: Mapping[str, Sequence[str]],
 ) -> Iterator[Spec]:
     config = experiment.config
-    parses = [parse.spec(experiment, sub, names) for sub in experiment.subs]
+    parses = [parse.spec(experiment, sub, functions, names) for sub in experiment.subs]
     yield from parses
     sections: dict[str, list[Spec]] = {}
     for sub, parsed in zip(experiment.subs, parses, strict=True):
