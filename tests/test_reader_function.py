@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pandas as pd
@@ -53,10 +54,8 @@ def test_a_log_that_a_function_reads(blobs: ProjectDir) -> None:
     assert "stale" not in blobs.mrl("status").out
     # from a notebook: what is newer than the pickle is read by the function, too
     (exp / "002/out.blob").write_bytes(b"\0\0\0\0\0\0\0\x41")
-    loaded = blobs.run(
-        "python3", "-c", "import metarunlog; print(metarunlog.load('exp/0001/002')['train'])", code=0
-    ).out
-    assert "8.0" in loaded
+    code = "import metarunlog; print(metarunlog.load('exp/0001/002')['train'])"
+    assert "8.0" in blobs.run(sys.executable, "-c", code, code=0).out
 
 
 def test_its_code_counts(blobs: ProjectDir) -> None:
