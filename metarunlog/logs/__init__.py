@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metarunlog import files, hooks
-from metarunlog.logs.find import LogFile, find
+from metarunlog.logs.find import LogFile, find, readers
 from metarunlog.logs.growing import Before
 from metarunlog.logs.metrics import Metric, metrics_of, summary_frame
 from metarunlog.logs.parsed import Parsed, parse
@@ -146,7 +146,7 @@ def load_from(
 
 def _load_from(sub_dir: Path, settings: Settings) -> dict[str, pd.DataFrame]:
     pickle = pickle_path(settings.analysis_dir, sub_dir.name)
-    functions = partial(hooks.load, settings.experiment.root)
+    functions = partial(hooks.load, settings.experiment.root) if readers(settings.logs) else None
     return load_from(sub_dir, pickle, settings.logs, settings.skip, functions)
 
 

@@ -248,10 +248,11 @@ def unique(names: Iterable[str]) -> list[str]:
     """Names in their order, a repeated one as `name.1`, one without letters by its place."""
     names = [name or ("index" if i == 0 else f"column{i + 1}") for i, name in enumerate(names)]
     taken, seen, result = set(names), set[str](), []
+    numbers: dict[str, int] = {}
     for name in names:
         new, n = name, 0
         while new in seen or (n and new in taken):
-            n += 1
+            n = numbers[name] = numbers.get(name, 0) + 1
             new = f"{name}.{n}"
         seen.add(new)
         result.append(new)

@@ -18,8 +18,7 @@ from itertools import pairwise
 from typing import Any
 
 from metarunlog.logs.cells import Column, Table, is_axis, json_column
-from metarunlog.logs.records import MAX_CELLS, flatten, table_of, too_many
-from metarunlog.logs.source import NoTable
+from metarunlog.logs.records import check_size, flatten, table_of
 
 _NUMBERS = (int, float)
 _CELLS = (int, float, type(None))
@@ -215,7 +214,7 @@ def _joined(counter: str, series: Mapping[str, Sequence[tuple[Any, Any]]]) -> Ta
             again = again + 1 if i and step == before else 0
             found.append((restarts, step, again))
     rows = {key: row for row, key in enumerate(sorted({key for found in keys.values() for key in found}))}
-    _check_size(len(rows), len(series))
+    check_size(len(rows), len(series), sum(map(len, series.values())))
     columns = [json_column([step for _, step, _ in rows], None, len(rows))]
     for name, points in series.items():
         columns.append(json_column([value for _, value in points], [rows[key] for key in keys[name]], len(rows)))
@@ -349,7 +348,7 @@ def _by_column(document: dict[str, Any]) -> Found | None:
     keys = sorted({int(key) for one in document.values() for key in one})
     if len(keys) < 2:
         return None
-    _check_size(len(keys), len(document))
+    check_size(len(keys), len(document), sum(map(len, document.values())))
     rows = {key: row for row, key in enumerate(keys)}
     columns = []
     for one in document.values():
@@ -460,8 +459,3 @@ def _is_measure(name: str) -> bool:
     """Whether the last word of a name is one of what is measured: val_loss, but not loss_weight."""
     words = _split_name(name)
     return bool(words) and words[-1] in _MEASURES
-
-
-def _check_size(height: int, width: int) -> None:
-    if height * width > MAX_CELLS:
-        raise NoTable(too_many(height, width))

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from metarunlog.logs.cells import Column, Table
+from metarunlog.logs.records import check_size
 from metarunlog.logs.source import NoTable
 from metarunlog.logs.stack import Anew
 
@@ -181,6 +182,7 @@ class Events:
         import numpy as np
 
         height, start = self._height, self._before.height if self._before else 0
+        check_size(height, len(self._tags), start + sum(map(len, self._tags.values())))
         steps = np.empty(height, dtype=np.int64)
         if self._before:
             steps[:start] = self._before.steps
@@ -291,7 +293,7 @@ def _tensor(message: bytes) -> float | None:
         if field == 1 and isinstance(value, int):
             kind = value
         elif field == 2 and isinstance(value, bytes):
-            sizes = [size for part, dim in _fields(value) if part == 2 for one, size in _fields(dim) if one == 1]
+            sizes = [size for dim in _dims(value) for one, size in _fields(dim) if one == 1]
         elif field == 4 and isinstance(value, bytes):
             content = value
         elif field in _LISTS or field == _HALVES:
@@ -302,13 +304,21 @@ def _tensor(message: bytes) -> float | None:
         return float(struct.unpack(_PACKED[kind], content)[0])
     if content and kind == _BFLOAT16 and len(content) == 2:
         return float(_FLOAT(b"\0\0" + content)[0])
-    if len(listed) != 1:
+    if len(listed) != 1 or (kind in (19, _BFLOAT16) and not _is_half(listed[0])):
         return None
     if kind == 19:
         return float(struct.unpack("<e", struct.pack("<H", listed[0]))[0])
     if kind == _BFLOAT16:
         return float(_FLOAT(b"\0\0" + struct.pack("<H", listed[0]))[0])
     return float(listed[0])
+
+
+def _dims(shape: bytes) -> Iterator[bytes]:
+    return (dim for part, dim in _fields(shape) if part == 2 and isinstance(dim, bytes))
+
+
+def _is_half(number: Any) -> bool:
+    return isinstance(number, int) and 0 <= number < 1 << 16
 
 
 def _numbers(value: Any, packed: str | None) -> list[Any]:

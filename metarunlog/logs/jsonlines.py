@@ -14,8 +14,7 @@ from typing import Any
 
 from metarunlog.logs.cells import Table
 from metarunlog.logs.documents import Found, tables_in
-from metarunlog.logs.records import MAX_CELLS, too_many
-from metarunlog.logs.records import table_of as table_of
+from metarunlog.logs.records import check_size, table_of
 from metarunlog.logs.source import NoTable
 from metarunlog.logs.stack import Anew, Stack
 
@@ -106,8 +105,7 @@ class Json:
         names = stack.names
         if not names:
             raise NoTable("records without values")
-        if len(names) * height > MAX_CELLS:
-            raise NoTable(too_many(height, len(names)))
+        check_size(height, len(names), stack.filled)
         return Table(names, stack.columns(), found.partial), "json lines" + _left_out(bad)
 
     def state(self) -> dict[str, Any] | None:
@@ -211,13 +209,19 @@ def _record(text: str, pos: int) -> tuple[dict[str, Any] | None, int]:
     """The object at a position and where it ends; None if there is none, or something else follows on its line."""
     if text[pos] != "{":
         return None, pos
+    # an error of the json library counts the lines before it: of one line that is nothing, of a long text it adds up
+    line_end = text.find("\n", pos)
+    line = text[pos : len(text) if line_end < 0 else line_end]
     try:
-        value, end = _decode(text, pos)
-    except (ValueError, RecursionError):
-        end = text.find("\n", pos)
-        end = len(text) if end < 0 else end
+        value, end = _decode(line, 0)
+        end += pos
+    except (ValueError, RecursionError) as error:
+        goes_on = isinstance(error, json.JSONDecodeError) and error.pos >= len(line.rstrip()) and line_end >= 0
         try:
-            value = json.loads(_BARE.sub(_standard, text[pos:end]))
+            if goes_on:
+                value, end = _decode(text, pos)
+            else:
+                value, end = json.loads(_BARE.sub(_standard, line)), pos + len(line)
         except (ValueError, RecursionError):
             return None, pos
     if text[end : end + 1] != "\n" and text[end : end + 100].lstrip(" \t\r,")[:1] not in ("", "\n", "{"):

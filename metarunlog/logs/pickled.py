@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PROTOCOL = 5
+_SEAL = struct.Struct("<4sI")
+_MAGIC = b"mrl\n"
 
 _NAMES = {  # of pandas 2.2 and 3, numpy 1 and 2
     "builtins": {"slice"},
@@ -45,7 +48,7 @@ class UnreadablePickle(ValueError):
 def dump(tables: Mapping[str, pd.DataFrame], *, fresh: bool = False) -> bytes:
     """The pickle of the tables of one sub-experiment. `fresh`: they are just as `cells.build` made them."""
     known = {sys.intern(name): table if fresh else _canonical(table) for name, table in tables.items()}
-    return pickle.dumps(known, PROTOCOL)
+    return _sealed(pickle.dumps(known, PROTOCOL))
 
 
 def read(data: bytes) -> dict[str, pd.DataFrame]:
@@ -53,7 +56,7 @@ def read(data: bytes) -> dict[str, pd.DataFrame]:
     import pandas as pd
 
     try:
-        tables = _Reader(io.BytesIO(data)).load()
+        tables = _Reader(io.BytesIO(_opened(data))).load()
     except Exception as e:  # a broken pickle raises whatever it likes
         raise UnreadablePickle(f"{type(e).__name__}: {e}") from None
     if not isinstance(tables, dict):
@@ -62,6 +65,22 @@ def read(data: bytes) -> dict[str, pd.DataFrame]:
         if not isinstance(name, str) or not isinstance(table, pd.DataFrame):
             raise UnreadablePickle(f"not a table: {name!r}")
     return tables
+
+
+def _sealed(data: bytes) -> bytes:
+    """With its check sum behind it, where readers of pickles do not look: a damaged one can crash numpy."""
+    import google_crc32c
+
+    return data + _SEAL.pack(_MAGIC, google_crc32c.value(data))
+
+
+def _opened(data: bytes) -> bytes:
+    import google_crc32c
+
+    content, seal = data[: -_SEAL.size], data[-_SEAL.size :]
+    if len(seal) < _SEAL.size or _SEAL.unpack(seal) != (_MAGIC, google_crc32c.value(content)):
+        raise ValueError("its check sum does not hold")
+    return content
 
 
 class _Reader(pickle.Unpickler):
@@ -73,13 +92,13 @@ class _Reader(pickle.Unpickler):
 
 def dump_marks(marks: Mapping[str, Mapping[str, Any]], of: Sequence[int], version: int) -> bytes:
     """The marks of the logs whose tables are in a pickle: path to plain data. `of` tells which pickle that is."""
-    return pickle.dumps({"version": version, "of": list(of), "marks": dict(marks)}, PROTOCOL)
+    return _sealed(pickle.dumps({"version": version, "of": list(of), "marks": dict(marks)}, PROTOCOL))
 
 
 def read_marks(data: bytes, of: Sequence[int], version: int) -> dict[str, dict[str, Any]]:
     """The marks; none where they are broken, of another version, or of another pickle."""
     try:
-        found = _Reader(io.BytesIO(data)).load()
+        found = _Reader(io.BytesIO(_opened(data))).load()
         if found["version"] == version and found["of"] == list(of):
             return dict(found["marks"])
     except Exception:  # a broken pickle raises whatever it likes; the logs are read from their start then

@@ -8,7 +8,7 @@ from typing import Any
 from metarunlog.logs.cells import Column, Table, json_column
 from metarunlog.logs.source import NoTable
 
-MAX_CELLS = 100_000_000  # of a table; records with many different keys would fill the memory with nothing
+_MAX_CELLS = 10_000_000  # of a table most of which is empty: many different keys would fill the memory with nothing
 
 
 def table_of(records: Sequence[dict[str, Any]], partial: bool) -> Table:
@@ -28,8 +28,7 @@ def table_of(records: Sequence[dict[str, Any]], partial: bool) -> Table:
             parts.setdefault(name, []).append((rows, column))
     if not parts:
         raise NoTable("records without values")
-    if len(parts) * len(records) > MAX_CELLS:
-        raise NoTable(too_many(len(records), len(parts)))
+    check_size(len(records), len(parts), sum(len(names) * len(rows) for names, (rows, _) in shapes.items()))
     return Table(list(parts), [_column(part, len(records)) for part in parts.values()], partial)
 
 
@@ -64,5 +63,7 @@ def _flatten_into(flat: dict[str, Any], record: dict[str, Any], prefix: str) -> 
         flat[new] = value
 
 
-def too_many(height: int, width: int) -> str:
-    return f"{height} records with {width} different keys are too many cells"
+def check_size(height: int, width: int, filled: int) -> None:
+    """Raise NoTable for a table that would be large, and next to empty."""
+    if height * width > max(_MAX_CELLS, 10 * filled):
+        raise NoTable(f"{height} records with {width} different keys are too many cells")

@@ -157,8 +157,10 @@ def _decode(data: bytes, encoding: str | None) -> tuple[bytes, str]:
         encoding = next((name for bom, name in _BOMS if data.startswith(bom)), None) or _wide(data)
     if encoding is not None:
         try:
+            if not codecs.lookup(encoding)._is_text_encoding:
+                raise LookupError("it is no encoding of text")
             text = codecs.getincrementaldecoder(encoding)().decode(data).encode()
-        except (UnicodeError, LookupError) as e:
+        except (ValueError, LookupError) as e:
             raise NoTable(f"not text in {encoding} ({e})") from None
         return text.removeprefix(b"\xef\xbb\xbf"), encoding.removesuffix("-sig")
     data = data.rstrip(b"\0")  # blocks that a crashed machine had not written yet

@@ -17,13 +17,14 @@ class Stack:
 
     def __init__(self) -> None:
         self.height = 0
+        self.filled = 0  # cells
         self._parts: dict[Any, list[Column | int]] = {}  # pieces of a column, or how many rows have nothing
         self._heights: dict[Any, int] = {}
 
     def copy(self) -> Stack:
         """Another one, that may grow another way."""
         new = Stack()
-        new.height = self.height
+        new.height, new.filled = self.height, self.filled
         new._parts = {name: list(parts) for name, parts in self._parts.items()}
         new._heights = dict(self._heights)
         return new
@@ -39,6 +40,7 @@ class Stack:
             parts.append(column)
             self._heights[name] = self.height + height
         self.height += height
+        self.filled += height * len(names)
 
     @property
     def names(self) -> list[Any]:

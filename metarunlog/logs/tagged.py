@@ -6,7 +6,7 @@ import json
 import re
 
 from metarunlog.logs.cells import Table
-from metarunlog.logs.jsonlines import table_of
+from metarunlog.logs.records import table_of
 from metarunlog.logs.source import NoTable
 
 _LINE = re.compile(rb"\n([^\n{]{1,300}?)(\{[^\n]*\})[ \t]*(?=\n)")

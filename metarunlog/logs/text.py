@@ -93,6 +93,8 @@ def is_plain(data: bytes) -> bool:
 
 
 def _clean(data: bytes) -> bytes:
+    if b"\0" in data:
+        data = data.replace(b"\0", b"")
     if b"\x1b" in data:
         data = _ANSI.sub(b"", data)
     if b"\r" in data:  # a bar that is drawn over and over is a line each time
