@@ -38,11 +38,13 @@ with contextlib.redirect_stderr(io.StringIO()):  # it tells of every module
     import atheris  # type: ignore[import-untyped]
 
     with atheris.instrument_imports(include=["metarunlog"]):
-        from metarunlog.logs import events, pickled, source
+        from metarunlog import blocks, logs
+        from metarunlog.logs import events, growing, pickled, source
+        from metarunlog.logs import lines as text_lines
         from metarunlog.logs.cells import Table, frame
         from metarunlog.logs.delimited import read_delimited
-        from metarunlog.logs.detect import read_log
         from metarunlog.logs.find import LogFile
+        from metarunlog.logs.growing import read_log
         from metarunlog.logs.jsonlines import read_json
         from metarunlog.logs.parsed import parse
         from metarunlog.logs.pattern import read_pattern
@@ -248,6 +250,41 @@ def log_file(way: int, data: bytes) -> None:
     check_pickle(parsed.tables)
 
 
+def grown(way: int, data: bytes) -> None:
+    """A log that is parsed, grows, and is parsed again: that is one new parse."""
+    log = one_of(FILES, way)
+    cut, data = int.from_bytes(data[:2]), data[2:]
+    begin = data[: cut % (len(data) + 1)]
+    with in_a_file(log, begin) as folder:
+        with small_blocks():
+            for content in (begin, data):
+                Path(folder, log.path).write_bytes(content)
+                logs.refresh(folder, [log], folder / "t.pkl", 1)
+        assert (folder / "t.pkl").read_bytes() == logs.dump(parse(folder, [log])), "grown, it is another table"
+
+
+@contextlib.contextmanager
+def small_blocks() -> Iterator[None]:
+    """Blocks, windows and pieces of so few bytes that an input has many."""
+    sizes = {
+        (blocks, "BLOCK"): 100,
+        (blocks, "LARGE"): 300,
+        (growing, "WINDOW"): 400,
+        (growing, "PIECE"): {"Delimited": 100},
+        (growing, "WORTH"): dict.fromkeys(growing.WORTH, 1),
+        (text_lines, "BLOCK"): 200,
+        (text_lines, "MANY"): 3,
+    }
+    kept = {place: getattr(*place) for place in sizes}
+    for (module, name), value in sizes.items():
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for (module, name), value in kept.items():
+            setattr(module, name, value)
+
+
 @contextlib.contextmanager
 def in_a_file(log: LogFile, data: bytes) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
@@ -403,6 +440,7 @@ READERS = {
     "unpack": Reader(unpack, packed_seeds),
     "pickled": Reader(any_pickle, pickles),
     "parse": Reader(log_file),
+    "grown": Reader(grown),
     "long": Reader(long, recipes),
 }
 #: with a mistake to be found, for the test of this fuzzer

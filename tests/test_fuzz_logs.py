@@ -17,7 +17,20 @@ import pytest
 pytestmark = pytest.mark.skipif(find_spec("atheris") is None, reason="there is no atheris for this system")
 
 SCRIPT = Path(__file__).parent / "fuzz_logs.py"
-READERS = ["delimited", "fast", "json", "events", "lines", "pattern", "text", "unpack", "pickled", "parse", "long"]
+READERS = [
+    "delimited",
+    "fast",
+    "json",
+    "events",
+    "lines",
+    "pattern",
+    "text",
+    "unpack",
+    "pickled",
+    "parse",
+    "grown",
+    "long",
+]
 SECONDS = 300 if os.environ.get("MRL_LONG") else 2
 LEAST = 60  # inputs: what a slow machine manages in two seconds
 

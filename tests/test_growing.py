@@ -171,7 +171,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "LARGE", 4 << 10)
     monkeypatch.setattr(growing, "WINDOW", 3 << 10)
     monkeypatch.setattr(growing, "PIECE", {"Delimited": 1 << 10})
-    monkeypatch.setattr(growing, "_WORTH", dict.fromkeys(growing._WORTH, 1))
+    monkeypatch.setattr(growing, "WORTH", dict.fromkeys(growing.WORTH, 1))
     monkeypatch.setattr(lines, "BLOCK", 1 << 10)
     monkeypatch.setattr(lines, "MANY", 5)
 

@@ -29,7 +29,7 @@ WINDOW = 16 << 20  # bytes of a log that is read at once, and of the first piece
 PIECE: Mapping[str, int] = {"Delimited": 4 << 20}  # bytes of a further one; few enough for memory to be used again
 MAX_WHOLE = 2 << 30  # bytes of a log that can only be read as a whole
 #: bytes of a log from which on reading anew costs more than keeping a mark, a few hundredths of a second
-_WORTH: Mapping[str, int] = {"Delimited": 8 << 20, "Json": 2 << 20, "Events": 1 << 17, "Text": 2 << 20}
+WORTH: Mapping[str, int] = {"Delimited": 8 << 20, "Json": 2 << 20, "Events": 1 << 17, "Text": 2 << 20}
 _READERS: Mapping[str, type[Delimited | Json | Events]] = {"Delimited": Delimited, "Json": Json, "Events": Events}
 
 Mark = dict[str, Any]
@@ -140,7 +140,7 @@ def _text(data: bytes) -> bytes:
 
 
 def _is_worth(reader: Reader | None, size: int) -> bool:
-    return reader is not None and size >= _WORTH[type(reader).__name__]
+    return reader is not None and size >= WORTH[type(reader).__name__]
 
 
 def _crc() -> blocks.Hash:
