@@ -16,11 +16,14 @@ from operator import itemgetter
 from typing import Any
 
 from metarunlog.logs.fastrows import exactly
-from metarunlog.logs.shapes import TOKEN, Shape, shape_of
+from metarunlog.logs.naming import kept_words
+from metarunlog.logs.passed import ANY_DIGITS, digit_runs, tokens
+from metarunlog.logs.shapes import Shape, shape_of
 
 MANY = 200  # lines; of fewer a regular expression is as quick
 _NUMERALS = b"0123456789+-."
 _SEPARATOR = b"\x1f"
+_EMPTY = (_SEPARATOR * 2, _SEPARATOR + b"\n", b"\n" + _SEPARATOR)
 
 
 class Block:
@@ -78,6 +81,7 @@ class Cutter:
     literals: Sequence[Literal]  # in the order in which they are replaced
     cells: tuple[int, ...]  # which of what is left are the numbers
     width: int
+    full: bool  # there must be something in place of all that is not shared
 
     def cut(self, lines: Sequence[bytes]) -> list[Any] | None:
         """An array a number, int64 or float64; None where the lines are not as alike as they seemed."""
@@ -89,6 +93,8 @@ class Cutter:
             before, joined = len(joined), literal.replaced(joined)
             if before - len(joined) != len(lines) * literal.often * (len(literal.text) - 1):
                 return None
+        if self.full and any(empty in joined for empty in _EMPTY):
+            return None
         if joined.count(_SEPARATOR) != len(lines) * (self.width - 1):
             return None
         try:
@@ -116,20 +122,16 @@ def cutter(line: bytes, shape: Shape) -> Cutter | None:
     found = shape_of(text)
     if found is None or found.key != shape.key or _SEPARATOR in line:
         return None
-    literals = [line[: len(line) - len(line.lstrip())].decode()]
-    sample, at = "", 0
-    marks: list[str] = []
-    for token in TOKEN.finditer(text):
-        if token.lastgroup == "counted":
-            return None
-        literals[-1] += text[at : token.start()]
-        at = token.end("number") if token["number"] else token.end()
-        if token["number"]:
-            marks.append("7" * (len(marks) + 1))  # like no other number here
-        sample += literals[-1] + (marks[-1] if token["number"] else token[0])
-        literals.append("")
-    literals[-1] = text[at:] + line[len(line.rstrip()) :].decode()
-    sample = f"\n{sample}{literals[-1]}\n"
+    pieces = _pieces(text, shape)
+    if pieces is None:
+        return None
+    literals, cells = pieces
+    literals[0] = line[: len(line) - len(line.lstrip())].decode() + literals[0]
+    literals[-1] += line[len(line.rstrip()) :].decode()
+    marks = ["7" * (i + 1) for i in range(len(shape.slots))]  # each like no other number here
+    left_marks = iter(marks)
+    filled = [next(left_marks) if cell is None else cell for cell in cells]
+    sample = "\n" + "".join(a + b for a, b in zip(literals, [*filled, ""], strict=True)) + "\n"
     first, *between, last = literals
     if any(one.endswith(("-", "+", ".")) for one in literals[:-1]):
         return None  # which may be a number's in another line
@@ -145,10 +147,42 @@ def cutter(line: bytes, shape: Shape) -> Cutter | None:
             return None
         known.append(literal)
         left, kind = literal.replaced(left), bare.replaced(kind)
-    cells = left[1:-1].split(_SEPARATOR)
-    if b"" in cells or any(cells.count(mark.encode()) != 1 for mark in marks):
+    found_cells = left[1:-1].split(_SEPARATOR)
+    if b"" in found_cells or any(found_cells.count(mark.encode()) != 1 for mark in marks):
         return None  # what is between some numbers is a part of others
-    return Cutter(shape, known, tuple(cells.index(mark.encode()) for mark in marks), len(cells))
+    numbers = tuple(found_cells.index(mark.encode()) for mark in marks)
+    full = any(ANY_DIGITS in text for text in shape.texts)
+    return Cutter(shape, known, numbers, len(found_cells), full)
+
+
+def _pieces(line: str, shape: Shape) -> tuple[list[str], list[str | None]] | None:
+    """What lines like this one share, and what stands in between: None for a number, else what is passed over.
+
+    None where another line may have a number in place of what is passed over here.
+    """
+    literals, cells = [""], list[str | None]()
+    kept = [kept_words(("", *shape.names, "")[i : i + 2]) for i in range(len(shape.slots) + 1)]
+    number = at = 0
+    for token in [*tokens(line), None]:
+        text = line[at : token.start if token else len(line)]
+        done = 0
+        for start, end in digit_runs(text, kept[number]):
+            if not (text[:start][-1:].isalnum() or text[:start][-1:] == "_"):
+                return None
+            literals[-1] += text[done:start]
+            literals.append("")
+            cells.append(text[start:end])
+            done = end
+        literals[-1] += text[done:]
+        if token is None:
+            break
+        at = token.end
+        if token.kind in ("counted", "grouped") or re.fullmatch(r"[\d.]+-[\d.]+", line[token.start : at]):
+            return None
+        cells.append(None if token.kind == "number" else line[token.start : at])
+        number += token.kind == "number"
+        literals.append("")
+    return literals, cells
 
 
 def _lines(data: bytes) -> list[bytes]:

@@ -6,41 +6,56 @@ settings: with a column that counts, or three rows or more with numbers that cha
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from metarunlog.logs.cells import Column, Table, x_axis
+from metarunlog.logs.cells import Column, Table, is_axis, x_axis
 from metarunlog.logs.lines import Rows
-from metarunlog.logs.shapes import COUNT, common_unit, is_total
+from metarunlog.logs.naming import COUNT
+from metarunlog.logs.shapes import LETTERS, Shape, common_unit, is_total
 
 
 def tables_of(rows: Sequence[Rows]) -> list[tuple[str, Table]]:
     """Tables with their tags: one of all rows whose lines differ in nothing but units, or have some numbers more."""
     groups: list[list[Rows]] = []
     for one in sorted(rows, key=lambda one: -len(one.places)):
-        group = next((group for group in groups if _belongs(one, group[0])), None)
+        group = next((group for group in groups if _belongs(one.shape, group[0].shape)), None)
         if group is None:
             groups.append([one])
         else:
             group.append(one)
     groups = [group for group in groups if sum(len(one.places) for one in group) > 1]
-    clocks = [clock for group in groups if (clock := _clock(group))]
-    made = []
-    for group in groups:
-        table = _table(group)
-        if table is not None and _is_log(table := _with_clock(table, group, clocks)):
-            made.append((group[0].shape.tag, table))
-    return made
+    clocks = _clocks(rows)
+    made = [(group, table) for group in groups if (table := _table(group)) is not None]
+    axes = {table.x for _, table in made if table.x is not None and _is_log(table)}
+    found = []
+    for group, table in made:
+        if table.x is None and table.names[0] in axes and len(table.names) > 1:  # two rows of what others count too
+            table = replace(table, x=table.names[0])
+        if _is_log(table := _with_clock(table, group, clocks)):
+            found.append((group[0].shape.tag, table))
+    return found
 
 
-def _belongs(one: Rows, other: Rows) -> bool:
-    a, b = one.shape, other.shape
+def _belongs(a: Shape, b: Shape) -> bool:
+    """Whether lines are of one table: alike in names and words, or with some more that name further numbers."""
     if a.names == b.names:
         return a.words == b.words
-    more, less = set(a.names), set(b.names)
-    shared = more <= less or less <= more
-    return shared and len(more & less) > 1 and a.names[0] == b.names[0] and a.opening == b.opening
+    more, less = (a, b) if len(set(a.names)) > len(set(b.names)) else (b, a)
+    if not set(less.names) <= set(more.names) or len(set(less.names)) < 2:
+        return False
+    if a.names[0] != b.names[0] or a.opening != b.opening:
+        return False
+    rest = Counter(more.words.split())
+    rest.subtract(less.words.split())
+    if any(count < 0 for count in rest.values()):
+        return False  # a word that tells them apart, as train and valid do
+    further = [slot for slot in more.slots if slot.name not in less.names]
+    known = Counter(LETTERS.findall(" ".join(f"{slot.name} {slot.unit}" for slot in further)))
+    return not +rest - known
 
 
 def _table(group: Sequence[Rows]) -> Table | None:
@@ -57,7 +72,7 @@ def _table(group: Sequence[Rows]) -> Table | None:
     for name in dict.fromkeys(name for one in named for name in one if name):
         having = [(one, own.index(name)) for one, own in zip(group, named, strict=True) if name in own]
         common = common_unit([one.shape.slots[i].unit for one, i in having])
-        if common is None:
+        if common is None or not _sure(having):
             continue
         unit, factors = common
         known = {id(one): _scaled(one.columns[i], factor) for (one, i), factor in zip(having, factors)}
@@ -66,14 +81,37 @@ def _table(group: Sequence[Rows]) -> Table | None:
         if len(having) < len(group):
             there = np.concatenate([np.full(len(one.places), id(one) in known) for one in group])[order]
             last = int(np.flatnonzero(there)[-1])
-        names.append(f"{name} ({unit})" if unit else name)
+        names.append(f"{name} ({unit.partition('/')[0]})" if unit and unit != name else name)
         columns.append(Column(np.concatenate(parts)[order], last))
     if not names:
         return None
+    return Table(names, columns, False, _x(names, columns))
+
+
+def _x(names: Sequence[str], columns: Sequence[Column]) -> str | None:
+    """The column that counts: one with the name of an x axis, or the first if it goes up and up."""
+    moving = [name for name, column in zip(names, columns) if (column.values != column.values[0]).any()]
+    if (x := x_axis(moving, ()) or x_axis(names, ())) is not None:
+        return x
     first = columns[0].values
+    if names[0] in moving and is_axis(names[0].split()[-1]):  # `trainer epoch`
+        return names[0]
     counts = first.dtype.kind == "i" and len(first) > 2 and bool((first[1:] > first[:-1]).all())
-    x = x_axis(names, ()) or (names[0] if counts and len(names) > 1 else None)
-    return Table(names, columns, False, x)
+    return names[0] if counts and len(names) > 1 else None
+
+
+def _sure(having: Sequence[tuple[Rows, int]]) -> bool:
+    """Whether the commas in numbers are those of thousands: others are beyond doubt, or they go on as counters do."""
+    import numpy as np
+
+    if not any(one.shape.slots[i].grouped for one, i in having):
+        return True
+    large = np.concatenate([one.columns[i] for one, i in having if one.shape.slots[i].grouped])
+    if (large >= 1e6).any() or (large % 1).any():
+        return True
+    places = np.concatenate([one.places for one, _ in having])
+    values = np.concatenate([one.columns[i] for one, i in having])[np.argsort(places, kind="stable")]
+    return bool((values[1:] > values[:-1]).mean() > 0.9) and len(values) > 2
 
 
 def _scaled(values: Any, factor: float) -> Any:
@@ -85,13 +123,25 @@ def _names(rows: Rows) -> list[str]:
     """The names of its numbers, those without are left out; where none has one, the words in the line above."""
     names: Sequence[str] = rows.shape.names
     if not any(names):
-        names = rows.above if len(rows.above) == len(names) else [f"column{i + 1}" for i in range(len(names))]
+        names = _header(rows) or [f"column{i + 1}" for i in range(len(names))]
     seen: Counter[str] = Counter()
     found = []
     for name in names:
         found.append(f"{name}.{seen[name]}" if name and seen[name] else name)
         seen[name] += 1
     return found
+
+
+def _header(rows: Rows) -> list[str] | None:
+    """The names above the numbers; a time among them has one too."""
+    line, _, rule = rows.above.partition("\n")
+    split = [line.split(), re.split(r" {2,}|\t", line.strip()), [part.strip() for part in line.strip(" |").split("|")]]
+    spans = [found.span() for found in re.finditer(r"[-=]+", rule.partition("\n")[0])]
+    if len(spans) > 1:
+        ends = [start for start, _ in spans[1:]] + [None]
+        split.append([line[start:end].strip() for (start, _), end in zip(spans, ends)])
+    fitting = next((words for words in split if len(words) == rows.shape.width and all(words)), None)
+    return [fitting[i] for i in rows.shape.places] if fitting else None
 
 
 def _is_log(table: Table) -> bool:
@@ -103,34 +153,44 @@ def _is_log(table: Table) -> bool:
     return rows > 2 and (COUNT in changing or any(one.dtype.kind == "f" for one in changing.values()))
 
 
-def _clock(group: Sequence[Rows]) -> tuple[str, Any, Any] | None:
-    """The x axis of a kind of lines, with the places of its values in the text."""
+def _clocks(rows: Sequence[Rows]) -> dict[str, tuple[Any, Any]]:
+    """The x axes of all lines that have one, by name: the places of their values in the text, and these."""
     import numpy as np
 
-    name = x_axis([name for name in group[0].shape.names if name], ())
-    if name is None:
-        return None
-    having = [one for one in group if name in one.shape.names]
-    places = np.concatenate([one.places for one in having])
-    values = np.concatenate([one.columns[one.shape.names.index(name)] for one in having])
-    order = np.argsort(places, kind="stable")
-    return name, places[order], values[order]
+    having: dict[str, list[Rows]] = {}
+    for one in rows:
+        if (name := x_axis([name for name in one.shape.names if name], ())) is not None:
+            having.setdefault(name, []).append(one)
+    clocks = {}
+    for name, some in having.items():
+        places = np.concatenate([one.places for one in some])
+        values = np.concatenate([one.columns[one.shape.names.index(name)] for one in some])
+        order = np.argsort(places, kind="stable")
+        clocks[name] = places[order], values[order]
+    return clocks
 
 
-def _with_clock(table: Table, group: Sequence[Rows], clocks: Sequence[tuple[str, Any, Any]]) -> Table:
-    """With the x axis of the lines before: `Iteration 100, Testing net` says of which iteration the results are."""
+def _with_clock(table: Table, group: Sequence[Rows], clocks: Mapping[str, tuple[Any, Any]]) -> Table:
+    """With the x axis of the lines before: `Iteration 100, Testing net` says of which iteration the results are.
+
+    What is before all of them has none.
+    """
     import numpy as np
 
     if table.x is not None:
         return table
     places = np.sort(np.concatenate([one.places for one in group]))
     best = None
-    for name, known, values in clocks:
+    for name, (known, values) in clocks.items():
         before = np.searchsorted(known, places) - 1
-        if (before >= 0).all() and (values[before] != values[before[0]]).any() and name not in table.names:
-            distance = float((places - known[before]).mean())
+        after = before[before >= 0]
+        if not len(after) or len(before) - len(after) > 1 or name in table.names:
+            continue
+        if (values[after] != values[after[0]]).any():
+            distance = float((places[before >= 0] - known[after]).mean())
             if best is None or distance < best[0]:
-                best = distance, name, values[before]
+                at = values[before] if before[0] >= 0 else np.where(before >= 0, values[before], np.nan)
+                best = distance, name, at
     if best is None:
         return table
     return Table([best[1], *table.names], [Column(best[2]), *table.columns], False, best[1])

@@ -24,6 +24,7 @@ _MAX_LINE = 2_000  # characters of a line that may be a row
 _MAX_SHAPES = 100
 _MAX_KINDS = 100_000
 
+_LETTER = re.compile(r"[^\W\d_]")
 Kind = tuple[tuple[str, ...], str]
 
 
@@ -32,7 +33,7 @@ class Rows:
     """The rows of one shape. `columns`: an array a number; `places`: of each row among all lines of the text."""
 
     shape: Shape
-    above: Sequence[str]  # the words in the line before its first
+    above: str  # the lines before its first: names of columns, and a rule below them
     columns: list[Any] = field(default_factory=list)
     places: Any = None
 
@@ -67,7 +68,7 @@ class Lines:
 
     def __init__(self) -> None:
         self._shapes: dict[str, Shape] = {}
-        self._above: dict[str, list[str]] = {}
+        self._above: dict[str, str] = {}
         self._kinds: Counter[Kind] = Counter()  # lines that were looked at; a kind that comes again is a table
         self._found: dict[str, list[list[Any]]] = {}  # by shape, for each block: its columns, and the places
         self._cutters: dict[bytes, Cutter | None] = {}  # by what lines of a kind share
@@ -117,7 +118,7 @@ class Lines:
         for key, parts in self._found.items():
             *columns, places = (np.concatenate(one) if len(one) > 1 else one[0] for one in zip(*parts))
             if len(places):
-                made.append(Rows(self._shapes[key], self._above.get(key, []), columns, places))
+                made.append(Rows(self._shapes[key], self._above.get(key, ""), columns, places))
             self._found[key] = [[*columns, places]]
         return made
 
@@ -223,12 +224,12 @@ class Lines:
             line = raw.decode(errors="replace").strip()
             shape = shape_of(line)
             if shape is None:
-                above = line
+                above = line if _LETTER.search(line) else f"{above}\n{line}"[-_MAX_LINE:]
                 continue
             counts[shape.kind] += count
             if count and shape.key not in found:
                 found[shape.key] = shape
-                self._above.setdefault(shape.key, above.split())
+                self._above.setdefault(shape.key, above)
                 if "#" in line:
                     counted.append(line)
         if len(self._kinds) < _MAX_KINDS:
@@ -284,6 +285,8 @@ def _array(cells: Sequence[Any]) -> Any:
     """int64 where all are whole numbers, else float64."""
     import numpy as np
 
+    if b"," in cells[0]:  # 1,234
+        cells = [cell.replace(b",", b"") for cell in cells]
     try:
         return np.array(list(map(int, cells)), dtype=np.int64)
     except (ValueError, OverflowError):
