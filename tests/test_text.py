@@ -79,6 +79,60 @@ TOOLS = {
     "one number a line": ("0.5\n0.25\n0.125\n", {"column1": [0.5, 0.25, 0.125]}),
     "names above": ("some words\nround err time\n1 0.5 3\n2 0.25 6\n", {"round": [1, 2], "err": [0.5, 0.25]}),
     "counted": ("Epoch #1: loss 0.5\nEpoch #2: loss 0.25\nEpoch #3: loss 0.5\n", {"loss": [0.5, 0.25, 0.5]}),
+    "numbers and units glued": (
+        "".join(
+            f"step {i} loss 0.5 {i}.5img/s ckpt_{i:05d}.pt 5h{i % 60:02d}m5s ({i / 7:+.2f}z)\n" for i in range(300)
+        ),
+        {"step": list(range(300)), "img/s": [i + 0.5 for i in range(300)]},
+    ),
+    "hashes": (
+        "".join(f"step {i} batch {i * 40503 * 65521 + 2**31:08x} loss {i}.5\n" for i in range(300)),
+        {"step": list(range(300)), "loss": [i + 0.5 for i in range(300)]},
+    ),
+    "names that differ in a digit": (
+        "".join(f"epoch {i} acc1: {i}.1 acc5: {i}.5 layer1 loss {i}.2 layer2 loss {i}.3\n" for i in range(9)),
+        {"acc1": [i + 0.1 for i in range(9)], "acc5": [i + 0.5 for i in range(9)]},
+    ),
+    "commas of thousands": (
+        "".join(f"step {i * 250:,}, loss {i}.5, reward {i * 999.5:,.1f}; x\n" for i in range(12)),
+        {"step": [i * 250 for i in range(12)], "reward": [i * 999.5 for i in range(12)]},
+    ),
+    "commas of decimals": (
+        "".join(f"step {i} loss {9 - i},{123 * (i + 1)}\n" for i in range(6)) + "step 7 acc 1.5\nstep 8 acc 2.5\n",
+        {"step": [7, 8], "acc": [1.5, 2.5]},
+    ),
+    "a constant x": (
+        "".join(f"Epoch 1 step {i} loss {i}.5\nEpoch 1 batch {i} acc {i}.5\n" for i in range(4)),
+        {"Epoch": [1] * 4, "batch": [0, 1, 2, 3], "acc": [0.5, 1.5, 2.5, 3.5]},
+    ),
+    "a clock among columns": (
+        "epoch  train_loss  acc  time\n0      0.75  0.5  00:12\n1   0.5    0.75   00:13\n2   0.25  0.8  01:13\n",
+        {"epoch": [0, 1, 2], "train_loss": [0.75, 0.5, 0.25], "acc": [0.5, 0.75, 0.8]},
+    ),
+    "names above of several words": (
+        "Epoch  Train Loss  Val Acc\n-----  ----------  -------\n    1        0.75     0.50\n2  0.50  0.75\n",
+        {"Epoch": [1, 2], "Train Loss": [0.75, 0.5], "Val Acc": [0.5, 0.75]},
+    ),
+    "columns between bars": (
+        "ep | train | val\n1 | 0.75 | 0.5\n2 | 0.5 | 0.25\n3 | 0.25 | 0.2\n",
+        {"ep": [1, 2, 3], "train": [0.75, 0.5, 0.25], "val": [0.5, 0.25, 0.2]},
+    ),
+    "two results of a run": (
+        "".join(f"s:{i} trl:{i}.5\n" for i in range(5)) + "s:0 tel:9.5\ns:4 tel:8.5\n",
+        {"s": [0, 4], "tel": [9.5, 8.5]},
+    ),
+    "no number yet": (
+        "step 0 loss 0.5 acc=None\nstep 1 loss 0.4 acc=None\nstep 2 loss 0.3 acc=0.5\nstep 3 loss 0.2 acc=0.6\n",
+        {"step": [0, 1, 2, 3], "acc": [math.nan, math.nan, 0.5, 0.6]},
+    ),
+    "the step at the end of a block": (
+        "".join(f"reward: {i}.5\nlen: {i}\ntraining_iteration: {i + 1}\n" for i in range(4)),
+        {"training_iteration": [1, 2, 3, 4], "reward": [0.5, 1.5, 2.5, 3.5]},
+    ),
+    "a result before the first step": (
+        "val loss 9.5\n" + "".join(f"step {i} loss {i}.5\n" + "val loss 8.5\n" * (i % 3 == 0) for i in range(1, 10)),
+        {"step": [math.nan, 3.0, 6.0, 9.0], "val loss": [9.5, 8.5, 8.5, 8.5]},
+    ),
     "stable-baselines3": (
         "--------------------\n| rollout/       |      |\n|    ep_rew_mean | 21.5 |\n| time/          |      |\n"
         "|    fps         | 1200 |\n--------------------\n--------------------\n| rollout/       |      |\n"
@@ -116,6 +170,20 @@ def test_lines_with_some_numbers_more_are_rows_of_one_table() -> None:
     made = frame(read_lines(text.encode())[0][0][1], "f")
     assert made["step"].tolist() == [1, 2, 3, 4] and made["loss"].tolist() == [0.5, 0.4, 0.3, 0.2]
     assert made["acc"].dropna().tolist() == [0.9, 0.95] and made.attrs["sparse"] == ["acc"]
+
+
+def test_lines_that_a_word_tells_apart_are_several_tables() -> None:
+    text = "".join(f"epoch {i} | train | loss {i}.5\nepoch {i} | valid | loss {i}.25 | f1 0.{i}\n" for i in range(4))
+    found = tables(text)
+    assert sorted(columns["loss"] for columns in found.values()) == [
+        [i + 0.25 for i in range(4)],
+        [i + 0.5 for i in range(4)],
+    ]
+
+
+def test_the_clock_is_that_of_all_lines() -> None:
+    text = "".join(f"step {i} loss {i}.5{' lr 0.1 warm' * (i < 4)}\n" + "result: 0.5\n" * (i % 2) for i in range(10))
+    assert [columns["step"] for columns in tables(text).values() if "result" in columns] == [[1, 3, 5, 7, 9]]
 
 
 def test_units_of_time_become_one() -> None:
@@ -206,7 +274,46 @@ def test_a_cell_that_is_no_number_costs_its_row() -> None:
         ("eval:   3%|#5  | 3/81 [00:00<00:05, 13.5it/s]", ["eval", "n", "total"]),
         ("layer12 conv2d v1.2.3 GPU0", []),
         ("time: 12:30:01 on 2020-01-02", []),
-        ("tokens 1,234,567 loss 0.5", ["loss"]),
+        ("tokens 1,234,567 loss 0.5", ["tokens", "loss"]),
+        ("step 3/10 00:12 loss 0.5 00:13", ["step", "step_total", "loss"]),
+        ("loss 2,2345 acc 0,93 n 5", ["n"]),
+        ("size (1,234) n 5", ["n"]),
+        ("Epoch 3 mAP@0.5: 0.3 mAP@0.5:0.95 = 0.2", ["Epoch", "mAP@0.5", "mAP@0.5:0.95"]),
+        ("error@0.7: 0.5 map@3-: 0.25 R^2 0.5 ROUGE-L: 0.1", ["error@0.7", "map@3", "R^2", "ROUGE-L"]),
+        ("[Thread-5] epoch-3 loss 0.5", ["epoch", "loss"]),
+        ("epoch_3: loss=0.5", ["epoch", "loss"]),
+        ("time (ms): 1.0 loss(train)=2.0 D(G(z)): 0.5", ["time (ms)", "loss(train)", "D(G(z))"]),
+        ("- f1-score (micro avg)  0.79", ["f1-score (micro avg)"]),
+        ("log p(x) = 1.5, KL(q||p) = 0.5", ["log p(x)", "KL(q||p)"]),
+        ("1 loss 1.0 acc 0.1", ["step", "loss", "acc"]),
+        ("0 steps, 2.0 loss, 0.5 reward", ["steps", "loss", "reward"]),
+        ("on 40000 raw words (11178 effective words) took 0.5s", ["on", "effective words", "took"]),
+        ("step 3 | 1226.40 ms | 45.1% bf16 MFU | 428 tok/s", ["step", "ms", "bf16 MFU", "tok/s"]),
+        ("loss: 0.5 - 61ms/epoch - 5ms/step", ["loss", "time per epoch", "time per step"]),
+        ("iter 3 time 0.1 s loss 2.0 120 img/s lr 0.1", ["iter", "time", "loss", "img/s", "lr"]),
+        ("for minibatches 0-99 is 0.5", ["is"]),
+        ("| number of nan iterations:   0 |", ["nan iterations"]),
+        ("Train loss 0 2.3 Grad Norm 1.50", ["Train loss", "value", "Grad Norm"]),
+        ("iter 1 | 1.0 | 0.1", ["iter", "column2", "column3"]),
+        ("Time 0.5 (0.6) Loss 2.0 (2.1)", ["Time", "", "Loss", ""]),
+        ("1: 790.0, 789.5 avg loss, 0.001 rate, 3.2 seconds", ["step", "value", "avg loss", "rate", "seconds"]),
+        ("[1,  2000] loss: 0.667", ["epoch", "batch", "loss"]),
+        ("[12345] Epoch 1 loss 0.5", ["", "Epoch", "loss"]),
+        ("2024-05-01 10:00:00,123 INFO epoch 3 loss 0.5", ["epoch", "loss"]),
+        ("2026-11-24T23:12:08.469301Z step 3 loss 0.5", ["step", "loss"]),
+        ("[03/04 10:00:00 d2.utils.events]:  eta: 1 day, 2:03:04  iter: 19", ["iter"]),
+        ("05/01/2023 10:00:00 AM - INFO - __main__ -   step 3", ["step"]),
+        ("01 May 2023 10:00:01 INFO step 3", ["step"]),
+        ("May  1 10:00:01 host train: step 3", ["step"]),
+        ("Mon May  1 10:00:01 2023 step 3", ["step"]),
+        ("INFO 05-01 10:00:00 [core.py:1] step 3", ["step"]),
+        ("[I 230501 10:00:01 train:55] step 3", ["step"]),
+        ("2023-05-01 10:00:00,123 train.py line 123 INFO: step 3", ["step"]),
+        ("train.py(55): step 3, (main.py 230) loss 0.5 [line:123]", ["step", "loss"]),
+        ("(RayTrainWorker pid=1234, ip=10.0.0.1) step 3", ["step"]),
+        ("epoch 1 loss tensor(0.5, device='cuda:0')", ["epoch", "loss tensor"]),
+        ("step 3 eta 1h02m speed 2.5k/3.00k", ["step", "speed", "speed_total"]),
+        ("(0): Conv2d(3, 64, kernel_size=(3, 3), stride=(1, 1))", []),
     ],
 )
 def test_names_of_numbers(line: str, names: list[str]) -> None:

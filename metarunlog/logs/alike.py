@@ -23,6 +23,7 @@ from metarunlog.logs.shapes import Shape, shape_of
 MANY = 200  # lines; of fewer a regular expression is as quick
 _NUMERALS = b"0123456789+-."
 _SEPARATOR = b"\x1f"
+_DIFFERS = re.compile(r"[\d.]+-[\d.]+|[\da-f-]*[a-f][\da-f-]*")  # 0-9 and 09, or a hash, without numerals are alike
 _EMPTY = (_SEPARATOR * 2, _SEPARATOR + b"\n", b"\n" + _SEPARATOR)
 
 
@@ -177,7 +178,7 @@ def _pieces(line: str, shape: Shape) -> tuple[list[str], list[str | None]] | Non
         if token is None:
             break
         at = token.end
-        if token.kind in ("counted", "grouped") or re.fullmatch(r"[\d.]+-[\d.]+", line[token.start : at]):
+        if token.kind in ("counted", "grouped") or _DIFFERS.fullmatch(line[token.start : at]):
             return None
         cells.append(None if token.kind == "number" else line[token.start : at])
         number += token.kind == "number"

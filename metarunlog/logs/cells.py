@@ -29,7 +29,7 @@ _X_AXES = (
     *("steps", "global_steps", "iters", "iterations", "itr", "it", "n_iter", "num_updates", "update", "updates"),
     *("training_iteration", "timestep", "timesteps", "timesteps_total", "total_timesteps", "num_timesteps"),
     *("epochs", "batch", "episode", "episodes", "round", "trial", "index"),
-    *("train_epoch", "training_epoch", "ep", "generation", "gen"),
+    *("train_epoch", "training_epoch", "generation", "gen"),
 )
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from metarunlog.logs.cells import Column, Table, is_axis, x_axis
 from metarunlog.logs.lines import Rows
-from metarunlog.logs.naming import COUNT
+from metarunlog.logs.naming import COUNT, STEP
 from metarunlog.logs.shapes import LETTERS, Shape, common_unit, is_total
+
+_NOTHING = ("none", "null", "na", "n", "a")  # words for a number that is not there
 
 
 def tables_of(rows: Sequence[Rows]) -> list[tuple[str, Table]]:
@@ -51,7 +53,7 @@ def _belongs(a: Shape, b: Shape) -> bool:
         return False
     rest = Counter(more.words.split())
     rest.subtract(less.words.split())
-    if any(count < 0 for count in rest.values()):
+    if any(count < 0 and word.lower() not in _NOTHING for word, count in rest.items()):
         return False  # a word that tells them apart, as train and valid do
     further = [slot for slot in more.slots if slot.name not in less.names]
     known = Counter(LETTERS.findall(" ".join(f"{slot.name} {slot.unit}" for slot in further)))
@@ -81,7 +83,8 @@ def _table(group: Sequence[Rows]) -> Table | None:
         if len(having) < len(group):
             there = np.concatenate([np.full(len(one.places), id(one) in known) for one in group])[order]
             last = int(np.flatnonzero(there)[-1])
-        names.append(f"{name} ({unit.partition('/')[0]})" if unit and unit != name else name)
+        unit = unit.partition("/")[0] if " per " in name else unit
+        names.append(f"{name} ({unit})" if unit and unit != name and not name.startswith(f"{unit} per") else name)
         columns.append(Column(np.concatenate(parts)[order], last))
     if not names:
         return None
@@ -91,10 +94,10 @@ def _table(group: Sequence[Rows]) -> Table | None:
 def _x(names: Sequence[str], columns: Sequence[Column]) -> str | None:
     """The column that counts: one with the name of an x axis, or the first if it goes up and up."""
     moving = [name for name, column in zip(names, columns) if (column.values != column.values[0]).any()]
-    if (x := x_axis(moving, ()) or x_axis(names, ())) is not None:
+    if (x := x_axis(moving, ())) is not None:
         return x
     first = columns[0].values
-    if names[0] in moving and is_axis(names[0].split()[-1]):  # `trainer epoch`
+    if names[0] in moving and is_axis(names[0].rpartition(" ")[2]) and " per " not in names[0]:  # `trainer epoch`
         return names[0]
     counts = first.dtype.kind == "i" and len(first) > 2 and bool((first[1:] > first[:-1]).all())
     return names[0] if counts and len(names) > 1 else None
@@ -135,7 +138,8 @@ def _names(rows: Rows) -> list[str]:
 def _header(rows: Rows) -> list[str] | None:
     """The names above the numbers; a time among them has one too."""
     line, _, rule = rows.above.partition("\n")
-    split = [line.split(), re.split(r" {2,}|\t", line.strip()), [part.strip() for part in line.strip(" |").split("|")]]
+    signs = [[part.strip() for part in line.strip(f" {sign}").split(sign)] for sign in "|," if sign in line]
+    split = [*signs, line.split(), re.split(r" {2,}|\t", line.strip())]
     spans = [found.span() for found in re.finditer(r"[-=]+", rule.partition("\n")[0])]
     if len(spans) > 1:
         ends = [start for start, _ in spans[1:]] + [None]
@@ -148,29 +152,42 @@ def _is_log(table: Table) -> bool:
     """Whether it is of something that goes on."""
     changing = {n: c.values for n, c in zip(table.names, table.columns, strict=True) if (c.values != c.values[0]).any()}
     if table.x is not None:
-        return table.x in changing and any(name != table.x and not is_total(name) for name in table.names)
+        others = [name for name in table.names if name != table.x and not is_total(name)]
+        return table.x in changing and any(name in changing or _finite(table, name) for name in others)
     rows = len(table.columns[0].values)
     return rows > 2 and (COUNT in changing or any(one.dtype.kind == "f" for one in changing.values()))
 
 
-def _clocks(rows: Sequence[Rows]) -> dict[str, tuple[Any, Any]]:
-    """The x axes of all lines that have one, by name: the places of their values in the text, and these."""
+def _finite(table: Table, name: str) -> bool:
     import numpy as np
 
-    having: dict[str, list[Rows]] = {}
+    return bool(np.isfinite(table.columns[list(table.names).index(name)].values).any())
+
+
+def _clocks(rows: Sequence[Rows]) -> list[tuple[str, Any, Any]]:
+    """The x axes of all lines that have one, each with the places of its values in the text, and these."""
+    import numpy as np
+
+    having: dict[tuple[str, Any], list[Rows]] = {}
     for one in rows:
-        if (name := x_axis([name for name in one.shape.names if name], ())) is not None:
-            having.setdefault(name, []).append(one)
-    clocks = {}
-    for name, some in having.items():
+        names = [slot.name for slot in one.shape.slots if slot.name and slot.unit != "%"]
+        while (name := x_axis(names, ())) is not None:
+            # one that only begins its line may be another in lines of another kind
+            having.setdefault((name, one.shape.kind if name == STEP and not one.shape.opening else None), []).append(
+                one
+            )
+            names.remove(name)
+    clocks = []
+    for (name, _), some in having.items():
         places = np.concatenate([one.places for one in some])
         values = np.concatenate([one.columns[one.shape.names.index(name)] for one in some])
         order = np.argsort(places, kind="stable")
-        clocks[name] = places[order], values[order]
+        if name != STEP or (np.diff(values[order]) >= 0).mean() > 0.5:
+            clocks.append((name, places[order], values[order]))
     return clocks
 
 
-def _with_clock(table: Table, group: Sequence[Rows], clocks: Mapping[str, tuple[Any, Any]]) -> Table:
+def _with_clock(table: Table, group: Sequence[Rows], clocks: Sequence[tuple[str, Any, Any]]) -> Table:
     """With the x axis of the lines before: `Iteration 100, Testing net` says of which iteration the results are.
 
     What is before all of them has none.
@@ -181,16 +198,29 @@ def _with_clock(table: Table, group: Sequence[Rows], clocks: Mapping[str, tuple[
         return table
     places = np.sort(np.concatenate([one.places for one in group]))
     best = None
-    for name, (known, values) in clocks.items():
-        before = np.searchsorted(known, places) - 1
-        after = before[before >= 0]
-        if not len(after) or len(before) - len(after) > 1 or name in table.names:
+    for name, known, values in clocks:
+        if any(name in one.shape.names for one in group) or (at := _before(places, known)) is None:
             continue
-        if (values[after] != values[after[0]]).any():
-            distance = float((places[before >= 0] - known[after]).mean())
+        there = (at >= 0) & (at < len(known))
+        if (values[at[there]] != values[at[there][0]]).any():
+            distance = float(abs(places[there] - known[at[there]]).mean())
             if best is None or distance < best[0]:
-                at = values[before] if before[0] >= 0 else np.where(before >= 0, values[before], np.nan)
-                best = distance, name, at
+                cells = values[at] if there.all() else np.where(there, values[at % len(values)], np.nan)
+                best = distance, name, Column(cells, None if there.all() else int(np.flatnonzero(there)[-1]))
     if best is None:
         return table
-    return Table([best[1], *table.names], [Column(best[2]), *table.columns], False, best[1])
+    return Table([best[1], *table.names], [best[2], *table.columns], False, best[1])
+
+
+def _before(places: Any, known: Any) -> Any:
+    """For each place the index of the last that is known before it; None where that says nothing.
+
+    Where as many are before the first as before each, those that follow: a block may end with its step.
+    """
+    import numpy as np
+
+    at = np.searchsorted(known, places) - 1
+    without = int((at < 0).sum())
+    if 0 < without < len(at) - 1 and (at == np.arange(len(at)) // without - 1).all():
+        return at + 1
+    return at if without < len(at) and without <= max(1, len(at) // 20) else None

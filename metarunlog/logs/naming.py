@@ -30,6 +30,7 @@ _UNIT = re.compile(r" +([munµ]?s|secs?|seconds?|min|minutes?|hours?|[kKMGT]?i?B
 _FILE = re.compile(
     r"\d.*\.(?:pt|pth|ckpt|wav|flac|mp3|png|jpe?g|npz|npy|h5|json|txt|csv|bin|safetensors|pkl|tar|gz|log)$"
 )
+_BETWEEN = ("of", "and", "per", "for", "with", "to", "at", "the")  # no name begins with one
 _TIMES = ("ns", "us", "ms", "s", "sec")
 
 
@@ -43,19 +44,19 @@ def names_of(texts: Sequence[str], units: Sequence[str]) -> list[str]:
         if not name and texts[i + 1].strip() == "/":
             name = COUNT
         names.append(name or _rate(units[i]) or _behind(texts[i + 1], last=i + 2 == len(texts)))
-    return _with_unnamed(names, texts)
+    return _with_unnamed(names, texts, units)
 
 
-def _with_unnamed(names: list[str], texts: Sequence[str]) -> list[str]:
+def _with_unnamed(names: list[str], texts: Sequence[str], units: Sequence[str]) -> list[str]:
     """With names for some of those without: the first of a line that has names, and what is right behind another."""
     if not any(names):
         return names
     if not names[0] and _begins(texts[0]):
         if len(names) > 2 and not names[1] and re.match(r"\[ *$", _bare(texts[0])) and texts[1].strip(" ") == ",":
             names[:2] = ["epoch", "batch"] if texts[2].lstrip().startswith("]") else ["", ""]
-        elif not any(is_axis(name) for name in names):
+        elif not units[0] and not any(is_axis(name.rpartition(" ")[2]) for name in names):
             names[0] = STEP
-    behind = [i for i in range(1, len(names)) if not names[i] and re.fullmatch(r"[\s:|,=]+", texts[i])]
+    behind = [i for i in range(1, len(names)) if not names[i] and re.fullmatch(r"[\s:|,=]+|[)\]]+ *[:=]\s*", texts[i])]
     for i in behind:
         if names[i - 1]:
             names[i] = VALUE if len(behind) == 1 else f"column{i + 1}"
@@ -91,9 +92,9 @@ def _key(before: str, *, first: bool) -> str:
     text = re.sub(r"[\s:=\[({<|@\"'~]+$", "", text)
     bracket = ""
     if text.endswith(")") and (at := _opening(text)) is not None:
-        text, bracket = text[:at], text[at:]
+        text, bracket = text[:at], "" if "[" in before[len(text) :] and text[:at].strip() else text[at:]
     blank = " " if text[-1:] in (" ", "\t") else ""
-    words = _BREAK.split(text.rstrip())[-1].strip(" \t-*>.:=_").split()[-3:]
+    words = _BREAK.split(text.rstrip())[-1].strip(" \t-*>.:=_/").split()[-3:]
     if words and bracket:
         words[-1] += blank + bracket
     elif bracket:
@@ -107,6 +108,8 @@ def _key(before: str, *, first: bool) -> str:
 
 
 def _named(words: Sequence[str]) -> str:
+    while len(words) > 1 and words[0] in _BETWEEN:
+        words = words[1:]
     name = " ".join(words)
     return name if _LETTERS.search(name) else ""
 
@@ -124,14 +127,15 @@ def _opening(text: str) -> int | None:
 def _behind(after: str, *, last: bool) -> str:
     """The unit, or words, that follow a number: ` ms/iter`; not where the next number is all that follows them."""
     found = _BEHIND.match(after)
-    if found and _FILE.search(found[1]):
-        return ""
-    return found[1] if found and (last or found.end() < len(after.rstrip(" "))) else ""
+    if found and not _FILE.search(found[1]) and (last or found.end() < len(after.rstrip(" "))):
+        return found[1]
+    unit = _UNIT.match(after)
+    return unit[1] if unit and "/" in unit[1] else ""
 
 
 def _rate(unit: str) -> str:
     """A name made of what is glued to a number: 120img/s."""
     head, slash, tail = unit.partition("/")
     if slash:
-        return f"time/{tail}" if head in _TIMES else unit
+        return unit if tail in ("s", "sec", "second") else f"{'time' if head in _TIMES else head} per {tail}"
     return unit if unit == "fps" or "tok" in unit else ""

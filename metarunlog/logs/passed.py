@@ -24,7 +24,8 @@ _PASSED_OVER = [
     rf"{_DATE}(?:[T ,_-]+{_CLOCK})?{_ZONE}",
     rf"(?<![\w.])(?:{_DAY})?{_MONTH} +\d\d? +{_CLOCK}(?: \d{{4}}(?![\w.]))?",  # ctime, syslog
     rf"(?<![\w.])\d\d?[ -]{_MONTH}[ -]\d{{4}}(?:[ ,_-]+{_CLOCK})?",
-    rf"(?<![\w.])\d\d?[-/.]\d\d?(?:[-/.]\d{{2,4}})?[ T,_-]+{_CLOCK}",  # 05/01/2023 10:00:00 AM
+    rf"(?<![\w.])(?:\d\d?/\d\d?/|\d\d?-\d\d?-|\d\d?\.\d\d?\.)\d{{2,4}}[ T,_-]+{_CLOCK}",  # 05/01/2023 10:00:00 AM
+    r"(?<![\w.])(?:(?<![^\n\[])[01]\d/[0-3]\d|[01]\d-[0-3]\d)[ T,_-]+\d\d:\d\d:\d\d(?:[.,]\d+)?",  # 05-01 10:00:00
     r"(?<![\w.])20\d\d[01]\d[0-3]\d[ T_-]\d\d:?\d\d(?::?\d\d)?(?:[.,]\d+)?(?![\w.:])",  # 20230501_100000
     r"(?<=%)\|[^|\n]*\|",  # tqdm's bar
     r"\[[=>.# ]{3,}\]",  # Keras'
@@ -41,7 +42,7 @@ _PASSED_OVER = [
     rf"(?<![\w.,]){COMMAS}",  # 0,93: not 0
     r"(?<![\w.+-])\d+(?:\.\d+)?-\d+(?:\.\d+)?(?![\w.-])",  # 0-99
     r"(?<![\w-])[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}(?![\w-])",
-    r"(?<!\w)(?=\d*[a-f])(?=(?:[a-f]*\d){2})(?!\d+e\d+\b)[\da-f]{6,64}(?!\w)",  # a hash
+    r"(?<!\w)(?=\d*[a-f])(?=[a-f]*\d)(?!\d+e\d+\b)(?:[\da-f]{8,64}|(?=(?:[a-f]*\d){2})[\da-f]{6,7})(?!\w)",  # a hash
 ]
 _WORD_BEFORE_NAN = "".join(rf"(?<!\b{word} )" for word in ("of", "any", "no", "found", "has"))
 NUMBER = rf"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|{_WORD_BEFORE_NAN}[-+]?(?:nan|inf|NaN|Inf|NAN|INF)"
@@ -65,6 +66,7 @@ _ENDS = r"(?![\w.]*\w|-\d)"
 _TOKEN = re.compile(
     rf"(?P<grouped>{GROUPED})(?P<unit0>{_UNITS})?{_ENDS}|"
     + "|".join(f"(?P<over{i}>{look})" for i, look in enumerate(_PASSED_OVER))
+    + r"|(?P<text>@\[?0?\.50?:(?:0?\.05:)?0?\.95)"  # of a name: mAP@0.5:0.95
     + rf"|{_BEFORE}(?P<number>{NUMBER})(?P<unit>{_UNITS})?{_ENDS}"
     + rf"|(?P<counted>#(?:{NUMBER})(?![\w.]))"
 )
@@ -95,7 +97,7 @@ def tokens(line: str) -> Iterator[Token]:
         if found["number"] or found["grouped"]:
             kind = "number" if found["number"] else "grouped"
             yield Token(kind, found.start(), found.end(kind), found["unit"] or found["unit0"] or "", "")
-        else:
+        elif kind != "text":
             mark = f"\0{chr(_FIRST + int(str(found.lastgroup)[4:]))}" if kind == "over" else ""
             yield Token(kind, found.start(), found.end(), "", mark)
 
@@ -124,6 +126,7 @@ def digit_runs(text: str, kept: Collection[str]) -> list[tuple[int, int]]:
         for word in WORD.finditer(text)
         if word[0] not in kept
         for run in _NUMERALS.finditer(word[0])
+        if not word[0][: run.start()].endswith("#")
     ]
 
 
