@@ -23,7 +23,10 @@ from metarunlog.logs.shapes import Shape, shape_of
 MANY = 200  # lines; of fewer a regular expression is as quick
 _NUMERALS = b"0123456789+-."
 _SEPARATOR = b"\x1f"
-_DIFFERS = re.compile(r"[\d.]+-[\d.]+|[\da-f-]*[a-f][\da-f-]*")  # 0-9 and 09, or a hash, without numerals are alike
+# 0-9 and 09 are alike without numerals, and so are two hashes
+_DIFFERS = re.compile(r"[\d.]+-[\d.]+|[\da-f-]*[a-f][\da-f-]*")
+# what may be a hash in a line with other numerals
+_HEX = re.compile(r"(?<![\w.+-])[\da-f.+-]++(?!\w)")
 _EMPTY = (_SEPARATOR * 2, _SEPARATOR + b"\n", b"\n" + _SEPARATOR)
 
 
@@ -166,6 +169,9 @@ def _pieces(line: str, shape: Shape) -> tuple[list[str], list[str | None]] | Non
     number = at = 0
     for token in [*tokens(line), None]:
         text = line[at : token.start if token else len(line)]
+        hashes = [one[0] for one in _HEX.finditer(text) if re.search("[a-f]", one[0]) and re.search(r"\d", one[0])]
+        if any(not any(one in word for word in kept[number]) for one in hashes):
+            return None
         done = 0
         for start, end in digit_runs(text, kept[number]):
             if not (text[:start][-1:].isalnum() or text[:start][-1:] == "_"):

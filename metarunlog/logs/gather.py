@@ -17,6 +17,7 @@ from metarunlog.logs.lines import Rows
 from metarunlog.logs.naming import COUNT, STEP
 from metarunlog.logs.shapes import LETTERS, Shape, common_unit, is_total
 
+_UNIT = re.compile(r"(?:[^,;|)\]]*(?=[,;|)\]]))?")  # what is behind a number up to the next sign
 _NOTHING = ("none", "null", "na", "n", "a")  # words for a number that is not there
 
 
@@ -55,9 +56,9 @@ def _belongs(a: Shape, b: Shape) -> bool:
     rest.subtract(less.words.split())
     if any(count < 0 and word.lower() not in _NOTHING for word, count in rest.items()):
         return False  # a word that tells them apart, as train and valid do
-    further = [slot for slot in more.slots if slot.name not in less.names]
-    known = Counter(LETTERS.findall(" ".join(f"{slot.name} {slot.unit}" for slot in further)))
-    return not +rest - known
+    further = [(slot, text) for slot, text in zip(more.slots, more.texts[1:]) if slot.name not in less.names]
+    about = [f"{slot.name} {slot.unit} {_UNIT.match(text)[0]}" for slot, text in further]  # type: ignore[index]
+    return not +rest - Counter(LETTERS.findall(" ".join(about)))
 
 
 def _table(group: Sequence[Rows]) -> Table | None:

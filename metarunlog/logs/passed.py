@@ -49,7 +49,7 @@ NUMBER = rf"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|{_WORD_BEFORE_NAN}[-+]?(?:
 #: with commas, which are sure to be those of thousands only where its column counts
 GROUPED = r"(?<![\w.#+,:\[({-])[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?(?!\d|,\d|\.\d)"
 _UNITS = (
-    r"[A-Za-z]+/(?:s|sec|second|min|hour|day|step|it|iter|epoch|batch)(?!\w)|%|[kKMGT]?i?B(?:/s)?"
+    r"[A-Za-z]{1,20}/(?:s|sec|second|min|hour|day|step|it|iter|epoch|batch)(?!\w)|%|[kKMGT]?i?B(?:/s)?"
     r"|[kKMGT](?!\w|/[A-Za-z])|[mun]?s(?:ec|econds?)?|min|[mhdxzCW]|fps|[kKMGT]?tok(?:ens)?|[kMG]?Hz"
 )
 # names of x axes with their number directly behind: Epoch03, epoch_3
@@ -62,13 +62,13 @@ _BEHIND_AXIS = "|".join(
 )
 # digits that a sign ties to a word are a part of it: ROUGE-1, hit@10, R^2
 _BEFORE = rf"(?:(?<![\w.#+-])(?<!\w[@^])|(?:{_BEHIND_AXIS})(?=\d))"
-_ENDS = r"(?![\w.]*\w|-\d)"
+_ENDS = r"(?!(?>\.*)\w|-\d)"
 _TOKEN = re.compile(
-    rf"(?P<grouped>{GROUPED})(?P<unit0>{_UNITS})?{_ENDS}|"
+    rf"(?P<grouped>(?>{GROUPED}))(?P<unit0>{_UNITS})?{_ENDS}|"
     + "|".join(f"(?P<over{i}>{look})" for i, look in enumerate(_PASSED_OVER))
     + r"|(?P<text>@\[?0?\.50?:(?:0?\.05:)?0?\.95)"  # of a name: mAP@0.5:0.95
-    + rf"|{_BEFORE}(?P<number>{NUMBER})(?P<unit>{_UNITS})?{_ENDS}"
-    + rf"|(?P<counted>#(?:{NUMBER})(?![\w.]))"
+    + rf"|{_BEFORE}(?P<number>(?>{NUMBER}))(?P<unit>{_UNITS})?{_ENDS}"
+    + rf"|(?P<counted>#(?>{NUMBER})(?![\w.]))"
 )
 _NUMERALS = re.compile(r"[-+.\d]*\d[-+.\d]*")
 #: a text may hold, in place of what is passed over, this sign and one that tells what it is
@@ -76,7 +76,7 @@ MARK = re.compile("\0.", re.DOTALL)
 _FIRST = 0xE000  # no letters, no digits, no blanks
 ANY_DIGITS = f"\0{chr(_FIRST + len(_PASSED_OVER))}"
 # where lines may have a number, whatever else they have in its place
-_NO_TOKEN = rf"(?!{_BEFORE}(?:{GROUPED}|{NUMBER})(?:{_UNITS})?{_ENDS})"
+_NO_TOKEN = rf"(?!{_BEFORE}(?>{GROUPED}|{NUMBER})(?:{_UNITS})?{_ENDS})"
 
 
 @dataclass(frozen=True)
