@@ -184,7 +184,9 @@ def _pieces(line: str, shape: Shape) -> tuple[list[str], list[str | None]] | Non
         if token is None:
             break
         at = token.end
-        if token.kind in ("counted", "grouped") or _DIFFERS.fullmatch(line[token.start : at]):
+        if token.kind in ("counted", "grouped"):
+            return None
+        if token.kind == "over" and _DIFFERS.fullmatch(line[token.start : at]):
             return None
         cells.append(None if token.kind == "number" else line[token.start : at])
         number += token.kind == "number"

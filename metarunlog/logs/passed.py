@@ -61,7 +61,8 @@ _BEHIND_AXIS = "|".join(
     for sign in ("", "_", "-")
 )
 # digits that a sign ties to a word are a part of it: ROUGE-1, hit@10, R^2
-_BEFORE = rf"(?:(?<![\w.#+-])(?<!\w[@^])|(?:{_BEHIND_AXIS})(?=\d))"
+_APART = r"(?<![\w.#+-])(?<!\w[@^])"
+_BEFORE = rf"(?:{_APART}|(?:{_BEHIND_AXIS})(?=\d))"
 _ENDS = r"(?!(?>\.*)\w|-\d)"
 _TOKEN = re.compile(
     rf"(?P<grouped>(?>{GROUPED}))(?P<unit0>{_UNITS})?{_ENDS}|"
@@ -76,7 +77,7 @@ MARK = re.compile("\0.", re.DOTALL)
 _FIRST = 0xE000  # no letters, no digits, no blanks
 ANY_DIGITS = f"\0{chr(_FIRST + len(_PASSED_OVER))}"
 # where lines may have a number, whatever else they have in its place
-_NO_TOKEN = rf"(?!{_BEFORE}(?>{GROUPED}|{NUMBER})(?:{_UNITS})?{_ENDS})"
+_NO_TOKEN = rf"(?!{_APART}(?>{GROUPED}|{NUMBER})(?:{_UNITS})?{_ENDS})"
 
 
 @dataclass(frozen=True)

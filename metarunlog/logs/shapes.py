@@ -25,6 +25,7 @@ _BYTES = {f"{k}{b}": f for b in ("B", "iB") for k, f in (("", 1.0), ("k", 1e3), 
 _BYTES |= {"KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
 
 LETTERS = re.compile(r"[^\W\d_]+|#\d+")
+_MAX_WORDS = 100  # with digits in a line; more are a dump, of which the expression would be huge
 _MODULE = re.compile(r"\([\w.]+\): [A-Za-z]\w*\(")  # (0): Conv2d(3, 64, ...
 
 
