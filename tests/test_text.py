@@ -332,6 +332,7 @@ def test_names_of_numbers(line: str, names: list[str]) -> None:
         max_size=30,
     )
 )
+@example(["1" * 1999 + "q", "step 1 " + "1a/" * 600, "[I 230501 " + "1" * 1900, "1-" * 900, "May " * 500, "ab1" * 600])
 @example(["[" * 2000, "=" * 2000 + "1", "1" * 5000, "a|" * 1000 + "1", "\0\x01 1", "%|" * 500])
 def test_any_text_gives_tables_or_a_reason(rows: list[str]) -> None:
     try:

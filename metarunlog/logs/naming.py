@@ -56,7 +56,7 @@ def _with_unnamed(names: list[str], texts: Sequence[str], units: Sequence[str]) 
             names[:2] = ["epoch", "batch"] if texts[2].lstrip().startswith("]") else ["", ""]
         elif not units[0] and not any(is_axis(name.rpartition(" ")[2]) for name in names):
             names[0] = STEP
-    behind = [i for i in range(1, len(names)) if not names[i] and re.fullmatch(r"[\s:|,=]+|[)\]]+ *[:=]\s*", texts[i])]
+    behind = [i for i in range(1, len(names)) if not names[i] and re.fullmatch(r"[\s:|=]+|[)\]]+ *[:=]\s*", texts[i])]
     for i in behind:
         if names[i - 1]:
             names[i] = VALUE if len(behind) == 1 else f"column{i + 1}"

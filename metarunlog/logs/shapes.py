@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import accumulate
 
 from metarunlog.logs.naming import LEVELS, TOTAL, kept_words, names_of
-from metarunlog.logs.passed import COMMAS, GROUPED, MARK, NUMBER, pattern_of, tokens, with_any_digits
+from metarunlog.logs.passed import ANY_DIGITS, COMMAS, GROUPED, MARK, NUMBER, pattern_of, tokens, with_any_digits
 
 # neither number nor what is passed over may be matched by half so that the rest of the line fits
 _GROUP, _GROUPED = rf"((?>{NUMBER}))", rf"((?>{GROUPED}))"
@@ -121,6 +121,8 @@ def shape_of(line: str, *, counted: bool = False) -> Shape | None:
     clean = tuple(
         with_any_digits(re.sub(r"[ \t]+", " ", text), kept_words(around[i : i + 2])) for i, text in enumerate(texts)
     )
+    if sum(text.count(ANY_DIGITS) for text in clean) > _MAX_WORDS:
+        return None
     slots = tuple(Slot(name, token.unit, token.kind == "grouped") for name, token in zip(names, numbers, strict=True))
     units = [f"{slot.unit}\3" if slot.grouped else slot.unit for slot in slots]
     return Shape("\1".join(f"{t}\2{u}" for t, u in zip(clean, [*units, ""])), clean, slots)
