@@ -90,7 +90,7 @@ def _from_start(data: LogData, log: LogFile) -> Reading:
     head = data.read(0, WINDOW)
     try:
         found = read_data(head if is_events(head) else head[: head.rfind(b"\n") + 1], False, log)
-        if found.reader is None:
+        if found.reader is None or found.reader.state() is None:  # too little to be sure of how to go on
             raise Anew
         known = blocks.Blocks(_crc)
         known.update(head[: found.end])
