@@ -255,13 +255,12 @@ def grown(way: int, data: bytes) -> None:
     log = one_of(FILES, way)
     cut, data = int.from_bytes(data[:2]), data[2:]
     begin = data[: cut % (len(data) + 1)]
-    with in_a_file(log, begin) as folder:
-        with small_blocks():
-            for content in (begin, data):
-                Path(folder, log.path).write_bytes(content)
-                logs.refresh(folder, [log], folder / "t.pkl", 1)
-            growing.WINDOW = 1 << 30
-            assert (folder / "t.pkl").read_bytes() == logs.dump(parse(folder, [log])), "grown, it is another table"
+    with in_a_file(log, begin) as folder, small_blocks():
+        for content in (begin, data):
+            Path(folder, log.path).write_bytes(content)
+            logs.refresh(folder, [log], folder / "t.pkl", 1)
+        growing.WINDOW = 1 << 30
+        assert (folder / "t.pkl").read_bytes() == logs.dump(parse(folder, [log])), "grown, it is another table"
 
 
 @contextlib.contextmanager

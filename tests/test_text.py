@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import numpy as np
@@ -369,7 +370,7 @@ WORD = st.sampled_from(
 )
 
 
-@settings(max_examples=12000, deadline=None)
+@settings(max_examples=12_000 if os.environ.get("MRL_LONG") else 150, deadline=None)
 @given(
     st.lists(st.tuples(WORD, st.lists(NUMBER, min_size=1, max_size=4)), min_size=1, max_size=4),
     st.lists(st.lists(st.integers(0, 3), min_size=4, max_size=4), min_size=3, max_size=12),

@@ -2,13 +2,14 @@
 
 find      which files are logs                  source     one snapshot of a file, unpacked and decoded
 detect    which reader a file gets              delimited  csv, tsv (sniff: how they are laid out)
-jsonlines JSON lines, lists, objects            events     TensorBoard's scalars
-text      text logs: rows of lines, boxes, tagged JSON objects
-lines     lines to rows: shapes (what lines share), alike (cutting them fast); gather: rows to tables
+jsonlines JSON lines, lists                     documents  one JSON object of series, histories, frames (records)
+events    TensorBoard's scalars                 text       text logs: lines, boxes, bars, tagged JSON objects
+lines     lines to rows: what lines share is a shape (shapes, passed, naming), alike cuts them fast; gather: rows to tables
 pattern   by a user's regular expression        function   by a user's function
 growing   where a log that grew is read on      stack      a table that is read piece by piece
-cells     cells to columns to DataFrames        pickled    tables to bytes and back
-parsed    all tables of a sub-experiment        metrics    last, lowest and highest values
+encodings what is no UTF-8                      cells      cells to columns to DataFrames
+pickled   tables to bytes and back              parsed     all tables of a sub-experiment
+metrics   last, lowest and highest values
 here      `load` and `summary`, for users
 """
 
