@@ -26,6 +26,7 @@ from metarunlog.logs import growing, lines
 from metarunlog.logs.find import LogFile
 
 VERSION = 1
+EXAMPLES = 5000 if os.environ.get("MRL_LONG") else 40
 
 
 def record(data: bytes) -> bytes:
@@ -177,7 +178,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**9), cuts=st.lists(st.floats(0, 1), max_size=4))
 def test_reading_on_gives_what_reading_anew_gives(
     tmp_path: Path, small: None, kind: str, seed: int, cuts: list[float]

@@ -4,7 +4,7 @@ find      which files are logs                  source     one snapshot of a fil
 detect    which reader a file gets              delimited  csv, tsv (sniff: how they are laid out)
 jsonlines JSON lines, lists                     documents  one JSON object of series, histories, frames (records)
 events    TensorBoard's scalars                 text       text logs: lines, boxes, bars, tagged JSON objects
-lines     lines to rows: what lines share is a shape (shapes, passed, naming), alike cuts them fast; gather: rows to tables
+lines     lines to rows by what they share: shapes, with passed and naming; alike: cut fast; gather: rows to tables
 pattern   by a user's regular expression        function   by a user's function
 growing   where a log that grew is read on      stack      a table that is read piece by piece
 encodings what is no UTF-8                      cells      cells to columns to DataFrames

@@ -34,6 +34,7 @@ _SETTINGS = re.compile(
     r"hyperparameters|settings|options|meta|metadata|package|package-lock|vocab|tokenizer|tokens|schema|manifest|"
     r"environment|env)([^a-z]|$)"
 )
+_MAX_JSON = 512 << 20  # bytes that are read as a whole: values take many times their text
 _MAX_SINGLE = 2000  # values of such an object that may be a summary
 
 
@@ -150,6 +151,8 @@ def _read_table(data: bytes, log: LogFile) -> Found:
 
 
 def _read_json(data: bytes, suffix: str) -> Found:
+    if len(data) > _MAX_JSON:
+        raise NoTable(f"over {_MAX_JSON >> 20} MB of JSON that is read as a whole")
     if suffix == "json" and (parts := read_parts(data)) is not None:
         return Found(*parts)
     reader = Json(single=suffix == "json")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 WINDOW = 16 << 20  # bytes of a log that is read at once, and of the first piece of a larger one
 PIECE: Mapping[str, int] = {"Delimited": 4 << 20}  # bytes of a further one; few enough for memory to be used again
-MAX_WHOLE = 2 << 30  # bytes of a log that can only be read as a whole
+MAX_WHOLE = 1 << 30  # bytes of a log that can only be read as a whole
 #: bytes of a log from which on reading anew costs more than keeping a mark, a few hundredths of a second
 WORTH: Mapping[str, int] = {"Delimited": 8 << 20, "Json": 2 << 20, "Events": 1 << 17, "Text": 2 << 20}
 _READERS: Mapping[str, type[Delimited | Json | Events]] = {"Delimited": Delimited, "Json": Json, "Events": Events}
