@@ -5,11 +5,13 @@ Every file that mrl writes appears whole or not at all: it is written beside its
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 CONFIG = ".mrl.cfg"  # project config, and its overrides in an experiment
 META = ".mrl"  # metadata of an experiment or sub-experiment
@@ -56,6 +58,17 @@ def write_if_changed(path: Path, data: bytes) -> bool:
         pass
     write(path, data)
     return True
+
+
+def write_by(path: Path, dump: Callable[[IO[bytes]], None]) -> None:
+    """The same of what is too large to be held: `dump` writes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tmp = _beside(path, dump)
+    try:
+        if not (path.exists() and filecmp.cmp(tmp, path, shallow=False)):
+            os.replace(tmp, path)
+    finally:
+        tmp.unlink(missing_ok=True)
 
 
 def append(path: Path, lines: bytes) -> None:
@@ -141,12 +154,15 @@ def _finite(text: str) -> float:
     return value
 
 
-def _beside(path: Path, data: bytes) -> Path:
+def _beside(path: Path, data: bytes | Callable[[IO[bytes]], None]) -> Path:
     """A finished temporary file in the folder of `path`. The name is unique among hosts that share the folder."""
     tmp = path.parent / f"{_TMP}{os.urandom(6).hex()}"
     try:
         with open(os.open(tmp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), "wb") as f:
-            f.write(data)
+            if callable(data):
+                data(f)
+            else:
+                f.write(data)
     except BaseException:
         tmp.unlink(missing_ok=True)
         raise

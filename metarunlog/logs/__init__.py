@@ -27,7 +27,7 @@ from metarunlog.logs.find import LogFile, find, readers
 from metarunlog.logs.growing import Before
 from metarunlog.logs.metrics import Metric, metrics_of, summary_frame
 from metarunlog.logs.parsed import Parsed, parse
-from metarunlog.logs.pickled import UnreadablePickle, dump_marks, read, read_marks
+from metarunlog.logs.pickled import UnreadablePickle, dump_marks, dump_to, read, read_marks
 from metarunlog.logs.pickled import dump as dump_tables
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ __all__ = [
 ]
 
 Functions = Callable[[str], Callable[[str], Any]]  # the name of a user's function -> the function
+
+_MANY_CELLS = 2_000_000  # of tables whose pickle is not held in memory
 
 # Set in the environment while mrl calls functions of an experiment: its folder, and where its pickles are.
 FROZEN = "MRL_FROZEN"
@@ -86,7 +88,10 @@ def refresh(
     """
     marks = pickle.with_suffix(".marks")
     parsed = parse(sub_dir, log_files, _before(pickle, marks, version) if trust else {}, functions)
-    files.write_if_changed(pickle, dump(parsed))
+    if sum(table.size for table in parsed.tables.values()) > _MANY_CELLS:
+        files.write_by(pickle, lambda file: dump_to(file, parsed.tables, fresh=parsed.fresh))
+    else:
+        files.write_if_changed(pickle, dump(parsed))
     if not parsed.marks:
         return []
     files.write(marks, dump_marks(parsed.marks, _numbers(pickle), version))

@@ -11,7 +11,7 @@ import pickle
 import struct
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from metarunlog.logs.cells import build
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PROTOCOL = 5
 _SEAL = struct.Struct("<4sI")
 _MAGIC = b"mrl\n"
+_PART = 1 << 20  # bytes
 
 _NAMES = {  # of pandas 2.2 and 3, numpy 1 and 2
     "builtins": {"slice"},
@@ -47,8 +48,17 @@ class UnreadablePickle(ValueError):
 
 def dump(tables: Mapping[str, pd.DataFrame], *, fresh: bool = False) -> bytes:
     """The pickle of the tables of one sub-experiment. `fresh`: they are just as `cells.build` made them."""
+    made = io.BytesIO()
+    dump_to(made, tables, fresh=fresh)
+    return made.getvalue()
+
+
+def dump_to(file: IO[bytes], tables: Mapping[str, pd.DataFrame], *, fresh: bool = False) -> None:
+    """The same to a file, without holding all of it twice."""
     known = {sys.intern(name): table if fresh else _canonical(table) for name, table in tables.items()}
-    return _sealed(pickle.dumps(known, PROTOCOL))
+    sealing = _Sealing(file)
+    pickle.dump(known, sealing, PROTOCOL)
+    sealing.end()
 
 
 def read(data: bytes) -> dict[str, pd.DataFrame]:
@@ -56,7 +66,7 @@ def read(data: bytes) -> dict[str, pd.DataFrame]:
     import pandas as pd
 
     try:
-        tables = _Reader(io.BytesIO(_opened(data))).load()
+        tables = _load(data)
     except Exception as e:  # a broken pickle raises whatever it likes
         raise UnreadablePickle(f"{type(e).__name__}: {e}") from None
     if not isinstance(tables, dict):
@@ -67,20 +77,37 @@ def read(data: bytes) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def _sealed(data: bytes) -> bytes:
-    """With its check sum behind it, where readers of pickles do not look: a damaged one can crash numpy."""
+class _Sealing:
+    """Writes a check sum behind a pickle, where readers of pickles do not look: a damaged one can crash numpy."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._crc = 0
+
+    def write(self, data: bytes) -> int:
+        import google_crc32c
+
+        self._crc = google_crc32c.extend(self._crc, data if isinstance(data, bytes) else bytes(data))
+        return self._file.write(data)
+
+    def end(self) -> None:
+        self._file.write(_SEAL.pack(_MAGIC, self._crc))
+
+
+def _check_seal(data: bytes) -> None:
+    """Raise ValueError for a pickle that is not as it was written."""
     import google_crc32c
 
-    return data + _SEAL.pack(_MAGIC, google_crc32c.value(data))
-
-
-def _opened(data: bytes) -> bytes:
-    import google_crc32c
-
-    content, seal = data[: -_SEAL.size], data[-_SEAL.size :]
-    if len(seal) < _SEAL.size or _SEAL.unpack(seal) != (_MAGIC, google_crc32c.value(content)):
+    end, crc = len(data) - _SEAL.size, 0
+    for start in range(0, end, _PART):  # a part of a large one at a time: each is a copy
+        crc = google_crc32c.extend(crc, data[start : min(start + _PART, end)])
+    if end < 0 or _SEAL.unpack(data[end:]) != (_MAGIC, crc):
         raise ValueError("its check sum does not hold")
-    return content
+
+
+def _load(data: bytes) -> Any:
+    _check_seal(data)
+    return _Reader(io.BytesIO(data)).load()
 
 
 class _Reader(pickle.Unpickler):
@@ -92,13 +119,17 @@ class _Reader(pickle.Unpickler):
 
 def dump_marks(marks: Mapping[str, Mapping[str, Any]], of: Sequence[int], version: int) -> bytes:
     """The marks of the logs whose tables are in a pickle: path to plain data. `of` tells which pickle that is."""
-    return _sealed(pickle.dumps({"version": version, "of": list(of), "marks": dict(marks)}, PROTOCOL))
+    made = io.BytesIO()
+    sealing = _Sealing(made)
+    pickle.dump({"version": version, "of": list(of), "marks": dict(marks)}, sealing, PROTOCOL)
+    sealing.end()
+    return made.getvalue()
 
 
 def read_marks(data: bytes, of: Sequence[int], version: int) -> dict[str, dict[str, Any]]:
     """The marks; none where they are broken, of another version, or of another pickle."""
     try:
-        found = _Reader(io.BytesIO(_opened(data))).load()
+        found = _load(data)
         if found["version"] == version and found["of"] == list(of):
             return dict(found["marks"])
     except Exception:  # a broken pickle raises whatever it likes; the logs are read from their start then
