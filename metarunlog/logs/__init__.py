@@ -27,7 +27,7 @@ from metarunlog.logs.find import LogFile, find, readers
 from metarunlog.logs.growing import Before
 from metarunlog.logs.metrics import Metric, metrics_of, summary_frame
 from metarunlog.logs.parsed import Parsed, parse
-from metarunlog.logs.pickled import UnreadablePickle, dump_marks, dump_to, read, read_marks
+from metarunlog.logs.pickled import UnreadablePickle, dump_marks, dump_to, read, read_file, read_marks
 from metarunlog.logs.pickled import dump as dump_tables
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _before(pickle: Path, marks_path: Path, version: int) -> dict[str, Before]:
     try:
         if marks is None or not (known := read_marks(marks, _numbers(pickle), version)):
             return {}
-        tables = read(pickle.read_bytes())
+        tables = read_file(pickle)
         return {path: Before(mark, [tables[name] for name in mark["tables"]]) for path, mark in known.items()}
     except (OSError, UnreadablePickle, KeyError):
         return {}
@@ -182,17 +182,16 @@ def _is_frozen(exp_dir: Path) -> bool:
 
 def _frozen(pickle: Path) -> dict[str, pd.DataFrame]:
     try:
-        data = pickle.read_bytes()
+        return read_file(pickle)
     except FileNotFoundError:
         return {}
-    return read(data)
 
 
 def _up_to_date(sub_dir: Path, pickle: Path, log_files: list[LogFile]) -> dict[str, pd.DataFrame] | None:
     """The tables in the pickle if they are those of the log files as they are now."""
     try:
         made = pickle.stat().st_mtime_ns
-        tables = read(pickle.read_bytes())
+        tables = read_file(pickle)
     except (OSError, UnreadablePickle):
         return None
     sources = {table.attrs.get("source") for table in tables.values()}

@@ -7,10 +7,12 @@ list of the few names that a DataFrame of numbers and text needs, and nothing el
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import struct
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from metarunlog.logs.cells import build
@@ -63,10 +65,20 @@ def dump_to(file: IO[bytes], tables: Mapping[str, pd.DataFrame], *, fresh: bool 
 
 def read(data: bytes) -> dict[str, pd.DataFrame]:
     """The tables in a pickle. Raises UnreadablePickle."""
+    return _tables(io.BytesIO(data))
+
+
+def read_file(path: Path) -> dict[str, pd.DataFrame]:
+    """The same from a file, without holding all of it twice. Raises OSError for one that is missing."""
+    with open(path, "rb") as file:
+        return _tables(file)
+
+
+def _tables(file: IO[bytes]) -> dict[str, pd.DataFrame]:
     import pandas as pd
 
     try:
-        tables = _load(data)
+        tables = _load(file)
     except Exception as e:  # a broken pickle raises whatever it likes
         raise UnreadablePickle(f"{type(e).__name__}: {e}") from None
     if not isinstance(tables, dict):
@@ -94,20 +106,20 @@ class _Sealing:
         self._file.write(_SEAL.pack(_MAGIC, self._crc))
 
 
-def _check_seal(data: bytes) -> None:
-    """Raise ValueError for a pickle that is not as it was written."""
+def _load(file: IO[bytes]) -> Any:
+    """What a sealed pickle holds. Raises ValueError for one that is not as it was written, and whatever else."""
     import google_crc32c
 
-    end, crc = len(data) - _SEAL.size, 0
-    for start in range(0, end, _PART):  # a part of a large one at a time: each is a copy
-        crc = google_crc32c.extend(crc, data[start : min(start + _PART, end)])
-    if end < 0 or _SEAL.unpack(data[end:]) != (_MAGIC, crc):
+    left, crc = file.seek(-_SEAL.size, os.SEEK_END), 0
+    seal = file.read()
+    file.seek(0)
+    while left and (part := file.read(min(_PART, left))):
+        crc = google_crc32c.extend(crc, part)
+        left -= len(part)
+    if _SEAL.unpack(seal) != (_MAGIC, crc):
         raise ValueError("its check sum does not hold")
-
-
-def _load(data: bytes) -> Any:
-    _check_seal(data)
-    return _Reader(io.BytesIO(data)).load()
+    file.seek(0)
+    return _Reader(file).load()
 
 
 class _Reader(pickle.Unpickler):
@@ -129,7 +141,7 @@ def dump_marks(marks: Mapping[str, Mapping[str, Any]], of: Sequence[int], versio
 def read_marks(data: bytes, of: Sequence[int], version: int) -> dict[str, dict[str, Any]]:
     """The marks; none where they are broken, of another version, or of another pickle."""
     try:
-        found = _load(data)
+        found = _load(io.BytesIO(data))
         if found["version"] == version and found["of"] == list(of):
             return dict(found["marks"])
     except Exception:  # a broken pickle raises whatever it likes; the logs are read from their start then
