@@ -7,6 +7,7 @@ import json
 import math
 import os
 import random
+import re
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -300,6 +301,9 @@ def test_a_growing_log_from_outside(logged: ProjectDir) -> None:
     lines_of = [b'{"step": %d, "loss": %.4f}\n' % (i, 1 / (i + 1)) for i in range(120_000)]
     (sub / "log.jsonl").write_bytes(b"".join(lines_of[:110_000]))
     logged.mrl("analyze")
+    traces = map(json.loads, filter(str.strip, (logged.root / "exp/0001/.mrl.d/traces.jsonl").read_text().splitlines()))
+    parses = [trace for trace in traces if "parse:001" in str(trace)]
+    assert parses and all(re.search(r"'pandas': '\d+\.\d+'", str(trace)) for trace in parses)  # who can read the pickle
     marks = logged.root / "exp/0001" / "analysis/parsed/001.marks"
     assert marks.exists() and not (logged.root / "exp/0001" / "analysis/parsed/002.marks").exists()
     with (sub / "log.jsonl").open("ab") as f:

@@ -14,7 +14,7 @@ from metarunlog.experiment import Experiment, SubExperiment
 from metarunlog.hooks import CallError
 from metarunlog.logs.find import LogFile, find, readers
 from metarunlog.tasks.function import Functions, import_failure, imported_modules
-from metarunlog.tasks.names import Names
+from metarunlog.tasks.names import Names, package_versions
 
 #: Part of what decides staleness: raise it when the tables of the same logs change.
 VERSION = 3
@@ -33,7 +33,7 @@ def spec(experiment: Experiment, sub: SubExperiment, functions: Functions, names
         targets=(target,),
         args={"logs": experiment.config.logs},
         code=functions.code(own, names.place) if own else NoCode(),
-        versions={**names.versions("parse", VERSION), **(names.user_versions if own else {})},
+        versions={**names.versions("parse", VERSION), **made_by(), **(names.user_versions if own else {})},
         waiting=None if found else "no log yet",
         action=Job(
             "metarunlog.tasks.parse:run",
@@ -41,6 +41,11 @@ def spec(experiment: Experiment, sub: SubExperiment, functions: Functions, names
             isolated=bool(own),
         ),
     )
+
+
+def made_by() -> dict[str, str]:
+    """The packages whose objects are in the pickles: others may not be able to read them."""
+    return package_versions(("numpy", "pandas"))
 
 
 def run(
