@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import inspect
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from metarunlog import files
@@ -60,7 +62,10 @@ def bind(
 
 def find(name: str) -> Callable[..., Any]:
     """A function of the project's `mrl_analyze.py`, which this process has loaded. CallError where there is none."""
-    module = sys.modules.get(Path(files.ANALYZE).stem)
+    return _function(sys.modules.get(Path(files.ANALYZE).stem), name)
+
+
+def _function(module: ModuleType | None, name: str) -> Callable[..., Any]:
     function: Callable[..., Any] | None = getattr(module, name, None)
     if not callable(function):
         raise CallError(f"{files.ANALYZE} has no function {name}; define it, or take it out of {files.CONFIG}")
@@ -68,11 +73,24 @@ def find(name: str) -> Callable[..., Any]:
 
 
 def load(root: Path, name: str) -> Callable[..., Any]:
-    """The same where nobody has loaded the module yet. Raises what the module raises."""
-    if Path(files.ANALYZE).stem not in sys.modules and (root / files.ANALYZE).exists():
-        sys.path.insert(0, str(root))  # it may import modules of the project
-        importlib.import_module(Path(files.ANALYZE).stem)
-    return find(name)
+    """A function of a project's `mrl_analyze.py` as it is now, for a process that may know that of another project, or
+    an older one. Raises what the module raises, and CallError."""
+    path = root / files.ANALYZE
+    if not path.exists():
+        raise CallError(f"{path} is missing; it should have the function {name}")
+    return _function(_module(path, path.stat().st_mtime_ns), name)
+
+
+@lru_cache(8)
+def _module(path: Path, _: int) -> ModuleType:
+    """The module in a file, run once for each time at which it was changed."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))  # it may import modules of the project
+    spec.loader.exec_module(module)
+    return module
 
 
 def describe_failure(error: BaseException, root: str) -> tuple[str, str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from support import ProjectDir
 
+from metarunlog import hooks
 from metarunlog.logs.find import LogFile
 from metarunlog.logs.function import read_by_function
 
@@ -56,6 +59,19 @@ def test_a_log_that_a_function_reads(blobs: ProjectDir) -> None:
     (exp / "002/out.blob").write_bytes(b"\0\0\0\0\0\0\0\x41")
     code = "import metarunlog; print(metarunlog.load('exp/0001/002')['train'])"
     assert "8.0" in blobs.run(sys.executable, "-c", code, code=0).out
+
+
+def test_a_notebook_that_knows_two_projects(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mrl_analyze.py").write_text(f"def read(path):\n    return {name!r} + path\n")
+    assert [hooks.load(tmp_path / name, "read")("!") for name in ("a", "b", "a")] == ["a!", "b!", "a!"]
+    (tmp_path / "a/mrl_analyze.py").write_text("def read(path):\n    return 'new'\n")
+    os.utime(tmp_path / "a/mrl_analyze.py", (1, 1))
+    assert hooks.load(tmp_path / "a", "read")("!") == "new"
+    for name, error in (("a", "has no function other"), ("c", "is missing")):
+        with pytest.raises(hooks.CallError, match=error):
+            hooks.load(tmp_path / name, "other")
 
 
 def test_its_code_counts(blobs: ProjectDir) -> None:
