@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from metarunlog.logs.cells import EMPTY, Column, Table, column, is_axis, number, x_axis
+from metarunlog.logs.spans import without
 
 _WIDE_BARS = (b"\xe2\x94\x82", b"\xe2\x94\x83", b"\xe2\x95\x91")  # │ ┃ ║
 _WIDE_BAR = re.compile(b"|".join(_WIDE_BARS))
@@ -77,11 +78,7 @@ def read_bars(data: bytes) -> tuple[list[tuple[str, Table]], bytes]:
             taken += drawn.spans
     if not tables:
         return [], data[1:]
-    left, at = [], 0
-    for start, end in sorted(taken):
-        left.append(data[at:start])
-        at = end
-    return tables, b"".join([*left, data[at:]])[1:]
+    return tables, without(data, taken)[1:]
 
 
 def has_rows(data: bytes) -> bool:

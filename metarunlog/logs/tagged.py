@@ -8,6 +8,7 @@ import re
 from metarunlog.logs.cells import Table
 from metarunlog.logs.records import table_of
 from metarunlog.logs.source import NoTable
+from metarunlog.logs.spans import without
 
 _LINE = re.compile(rb"\n([^\n{]{1,300}?)(\{[^\n]*\})[ \t]*(?=\n)")
 _TIME = re.compile(r"(?<![\w.])1\d{9}(?:\.\d+)?(?![\w.])")  # in seconds since 1970
@@ -41,8 +42,4 @@ def read_tagged(data: bytes) -> tuple[list[tuple[str, Table]], bytes]:
         taken += [match.span() for match, _ in found]
     if not taken:
         return [], data[1:]
-    left, at = [], 0
-    for start, end in sorted(taken):
-        left.append(data[at:start])
-        at = end
-    return tables, b"".join([*left, data[at:]])[1:]
+    return tables, without(data, taken)[1:]
