@@ -14,14 +14,12 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from metarunlog.logs.cells import Column, Table, is_axis, json_column
+from metarunlog.logs.measured import CELLS, NO_STEPS, NUMBERS, SPLITS, are_numbers, is_measure, rises, words_of
 from metarunlog.logs.records import check_size, flatten, table_of
 
-_NUMBERS = (int, float)
-_CELLS = (int, float, type(None))
 _LONG = 10  # numbers that no setting has, in several lists
 _WIDE = 20  # columns without names that may be more than the parts of a vector
 _FEW = 16  # numbers in a list of a record that become columns
@@ -32,33 +30,6 @@ _RECORDS = frozenset(
 )
 _STEPS = {"steps": "step", "step": "step", "iterations": "iteration", "iteration": "iteration", "epochs": "epoch"}
 _VALUES = ("values", "value")
-_MEASURES = frozenset(
-    (
-        *("loss", "losses", "acc", "accs", "accuracy", "accuracies", "err", "error", "errors", "reward", "rewards"),
-        *(
-            "return",
-            "returns",
-            "score",
-            "scores",
-            "f1",
-            "auc",
-            "auroc",
-            "mse",
-            "mae",
-            "rmse",
-            "r2",
-            "ppl",
-            "perplexity",
-        ),
-        *("bleu", "rouge", "iou", "miou", "map", "ap", "precision", "recall", "psnr", "ssim", "fid", "nll", "elbo"),
-        *("logloss", "top1", "top5", "acc1", "acc5", "wer", "cer", "dice", "mcc", "ndcg", "fitness", "objective"),
-    )
-)
-_SPLITS = frozenset(("train", "training", "val", "valid", "validation", "eval", "dev", "test"))
-#: words of names whose numbers are of classes, folds or colours, not of steps
-_NO_STEPS = frozenset(
-    ("per", "class", "classes", "label", "labels", "fold", "folds", "cv", "mean", "std", "avg", "average", "confusion")
-)
 _COUNTED = re.compile(r"([a-z]*)[ _-]?(\d{1,15})", re.IGNORECASE)
 
 
@@ -118,7 +89,7 @@ def is_metadata(table: Table) -> bool:
 def _lists_only(document: dict[str, Any]) -> Found | None:
     """{"loss": [1, 2], "acc": [3, 4]}, as Keras' history is saved."""
     lists = list(document.values())
-    if not all(type(one) is list and len(one) == len(lists[0]) > 1 and _are_numbers(one) for one in lists):
+    if not all(type(one) is list and len(one) == len(lists[0]) > 1 and are_numbers(one) for one in lists):
         return None
     return Found([(None, _table(document))], "json object of lists")
 
@@ -129,15 +100,15 @@ def _lists(document: dict[str, Any]) -> Found | None:
     Which rows the shorter ones belong to is not told: validated every fifth epoch, or not yet in the last one?
     """
     flat = flatten(document)
-    lists = {name: value for name, value in flat.items() if type(value) is list and _are_numbers(value)}
+    lists = {name: value for name, value in flat.items() if type(value) is list and are_numbers(value)}
     lists = {name: value for name, value in lists.items() if len(value) > 1 and set(map(type, value)) != {type(None)}}
-    if not lists or not _are_histories(lists) or any(_NO_STEPS & _words(name) for name in flat):
+    if not lists or not _are_histories(lists) or any(NO_STEPS & words_of(name) for name in flat):
         return None
     lengths: dict[int, dict[str, list[Any]]] = {}
     for name, value in lists.items():
         lengths.setdefault(len(value), {})[name] = value
     groups = sorted(lengths.values(), key=lambda group: (-len(group), -len(next(iter(group.values())))))
-    results = {name: value for name, value in flat.items() if type(value) in _NUMBERS and _is_measure(name)}
+    results = {name: value for name, value in flat.items() if type(value) in NUMBERS and is_measure(name)}
     tables = [_table(group, results if group is groups[0] else {}) for group in groups]
     names = [None] if len(groups) == 1 else [_part_name(group) for group in groups]
     left = [name for name in flat if name not in lists and name not in results]
@@ -146,9 +117,9 @@ def _lists(document: dict[str, Any]) -> Found | None:
 
 def _are_histories(lists: Mapping[str, list[Any]]) -> bool:
     """Whether a list of them is named as what is measured, or some are as long as no setting is."""
-    if any(_is_measure(name) for name in lists):
+    if any(is_measure(name) for name in lists):
         return True
-    if any(_SPLITS & _words(name) and float in map(type, value) for name, value in lists.items()):
+    if any(SPLITS & words_of(name) and float in map(type, value) for name, value in lists.items()):
         return True
     lengths = [len(value) for value in lists.values() if float in map(type, value)]
     return any(length >= _LONG and lengths.count(length) > 1 for length in lengths)
@@ -192,7 +163,7 @@ def _series(document: dict[str, Any]) -> Found | None:
         values = next((one[key] for key in _VALUES if type(one.get(key)) is list), None)
         if counter is None or values is None or len(one[counter]) != len(values):
             return None
-        if values and _are_numbers(values) and set(map(type, one[counter])) <= set(_NUMBERS):
+        if values and are_numbers(values) and set(map(type, one[counter])) <= set(NUMBERS):
             series[name] = list(zip(one[counter], values))
             counters.add(_STEPS[counter])
         else:
@@ -225,10 +196,10 @@ def _is_point(point: Any) -> bool:
     return (
         type(point) is list
         and len(point) == 3
-        and type(point[0]) in _NUMBERS
+        and type(point[0]) in NUMBERS
         and _WALL[0] <= point[0] < _WALL[1]
         and type(point[1]) is int
-        and type(point[2]) in _CELLS
+        and type(point[2]) in CELLS
     )
 
 
@@ -262,8 +233,8 @@ def _is_history(key: str, records: Any, document: Mapping[str, Any]) -> bool:
     if key.lower() in _RECORDS or (key == "data" and "schema" in document):
         return True
     counters = [name for name in records[0] if is_axis(name)]
-    return any(_rises([one.get(name) for one in records]) for name in counters) and any(
-        _is_measure(name) for name in flatten(records[-1])
+    return any(rises([one.get(name) for one in records]) for name in counters) and any(
+        is_measure(name) for name in flatten(records[-1])
     )
 
 
@@ -274,7 +245,7 @@ def _is_measured(records: Sequence[dict[str, Any]]) -> bool:
         flat = flatten(one).items()
         measured += any(
             type(value) is float
-            or (type(value) is int and _is_measure(name))
+            or (type(value) is int and is_measure(name))
             or (_is_vector(value) and float in map(type, value))
             for name, value in flat
         )
@@ -317,7 +288,7 @@ def _catboost_names(meta: Any) -> dict[str, list[str]]:
 
 
 def _is_vector(value: Any) -> bool:
-    return type(value) is list and 0 < len(value) <= _FEW and set(map(type, value)) <= set(_NUMBERS)
+    return type(value) is list and 0 < len(value) <= _FEW and set(map(type, value)) <= set(NUMBERS)
 
 
 # --- data frames, and keys that count ------------------------------------------------------------------------------
@@ -343,7 +314,7 @@ def _by_column(document: dict[str, Any]) -> Found | None:
         return None
     if any(type(cell) in (dict, list) for one in document.values() for cell in one.values()):
         return None
-    if not any(type(cell) is float or _is_measure(name) for name, one in document.items() for cell in one.values()):
+    if not any(type(cell) is float or is_measure(name) for name, one in document.items() for cell in one.values()):
         return None
     keys = sorted({int(key) for one in document.values() for key in one})
     if len(keys) < 2:
@@ -373,9 +344,7 @@ def _by_count(document: dict[str, Any]) -> Found | None:
     values = [value for _, value in ordered]
     if all(type(value) is dict for value in values) and _is_measured(values):
         table = table_of(values, False)
-    elif (
-        _are_numbers(values) and float in map(type, values) and (word or len(values) >= _LONG)
-    ):  # no weights of classes
+    elif are_numbers(values) and float in map(type, values) and (word or len(values) >= _LONG):  # no weights of classes
         table = _table({"value": values})
     else:
         return None
@@ -406,7 +375,7 @@ def _rows(document: list[Any]) -> Found | None:
     titles, rows = document[0], document[1:]
     if not all(type(name) is str and name and not name.isdecimal() for name in titles):
         titles, rows = [f"column{i + 1}" for i in range(len(document[0]))], document
-        if not all(map(_are_numbers, rows)):
+        if not all(map(are_numbers, rows)):
             return None
         if all(map(_is_point, rows)):
             titles = ["wall_time", "step", "value"]
@@ -415,7 +384,7 @@ def _rows(document: list[Any]) -> Found | None:
     elif len(set(titles)) < len(titles) or any(type(cell) in (list, dict) for row in rows for cell in row):
         return None
     columns: list[Column] = [json_column(cells, None, len(rows)) for cells in zip(*rows)]
-    counter = "column1" if titles[0] == "column1" and _rises([row[0] for row in rows]) else None
+    counter = "column1" if titles[0] == "column1" and rises([row[0] for row in rows]) else None
     return _with_numbers(Table(titles, columns, False, counter), "json list of lists")
 
 
@@ -423,39 +392,11 @@ def _may_be_steps(rows: Sequence[list[Any]]) -> bool:
     """Whether rows of numbers may have come one after the other: neither counts, as of a confusion, nor vectors."""
     if not any(type(cell) is float for row in rows for cell in row) or len(rows[0]) > _WIDE:
         return False
-    return _rises([row[0] for row in rows]) or len(rows) >= max(_LONG, len(rows[0]) + 1)
+    return rises([row[0] for row in rows]) or len(rows) >= max(_LONG, len(rows[0]) + 1)
 
 
 def _plain(document: list[Any]) -> Found | None:
     """[2.5, 1.5]; whole numbers may be classes or places."""
-    if not _are_numbers(document) or float not in map(type, document):
+    if not are_numbers(document) or float not in map(type, document):
         return None
     return Found([(None, _table({"column1": document}))], "json list of numbers")
-
-
-# --- what names and values tell ------------------------------------------------------------------------------------
-
-
-def _are_numbers(values: Iterable[Any]) -> bool:
-    """Whether all are numbers, or null."""
-    return set(map(type, values)) <= set(_CELLS)
-
-
-def _rises(values: Sequence[Any]) -> bool:
-    """Whether whole numbers go up all the time."""
-    whole = all(type(value) is int or (type(value) is float and value.is_integer()) for value in values)
-    return whole and len(values) > 1 and all(one < two for one, two in pairwise(values))
-
-
-def _words(name: str) -> set[str]:
-    return set(_split_name(name))
-
-
-def _split_name(name: str) -> list[str]:
-    return [word for word in re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()) if word]
-
-
-def _is_measure(name: str) -> bool:
-    """Whether the last word of a name is one of what is measured: val_loss, but not loss_weight."""
-    words = _split_name(name)
-    return bool(words) and words[-1] in _MEASURES
