@@ -102,3 +102,10 @@ def test_help_imports_nothing_heavy(argv: list[str]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
+
+
+def test_the_readers_are_loaded_to_read() -> None:
+    code = (
+        "import sys, metarunlog.logs; print([m for m in sys.modules if m.endswith(('.detect', '.shapes', '.growing'))])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -2,7 +2,7 @@
 
 find      which files are logs                  source     one snapshot of a file, unpacked and decoded
 detect    which reader a file gets              delimited  csv, tsv (sniff: how they are laid out)
-jsonlines JSON lines, lists                     documents  one JSON object of series, histories, frames (records)
+jsonlines JSON lines, lists                     documents  one JSON object of series, histories, frames (measured)
 events    TensorBoard's scalars                 text       text logs: lines, boxes, bars, tagged JSON objects
 lines     lines to rows by what they share: shapes, with passed and naming; alike: cut fast; gather: rows to tables
 pattern   by a user's regular expression        function   by a user's function
@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 
 from metarunlog import files, hooks
 from metarunlog.logs.find import LogFile, find, readers
-from metarunlog.logs.growing import Before
 from metarunlog.logs.metrics import Metric, metrics_of, summary_frame
 from metarunlog.logs.parsed import Parsed, parse
 from metarunlog.logs.pickled import UnreadablePickle, dump_marks, dump_to, read, read_file, read_marks
@@ -33,6 +32,7 @@ from metarunlog.logs.pickled import dump as dump_tables
 if TYPE_CHECKING:
     import pandas as pd
 
+    from metarunlog.logs.growing import Before
     from metarunlog.project import Settings
 
 __all__ = [
@@ -100,6 +100,8 @@ def refresh(
 
 def _before(pickle: Path, marks_path: Path, version: int) -> dict[str, Before]:
     """What is left of the last parse, by the paths of logs."""
+    from metarunlog.logs.growing import Before
+
     marks = files.read(marks_path)
     try:
         if marks is None or not (known := read_marks(marks, _numbers(pickle), version)):

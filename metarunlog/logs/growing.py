@@ -44,9 +44,9 @@ class Before:
     frames: Sequence[pd.DataFrame]
 
 
-def read_log(path: str, log: LogFile, before: Before | None = None, *, trust: bool = True) -> Reading:
+def read_log(path: str, log: LogFile, before: Before | None = None) -> Reading:
     """The tables of a log, each with its part (None for a log of one table), how it was read, and the mark to go on
-    from. Without `trust` all of what was read before is compared. Raises NoTable."""
+    from. Raises NoTable."""
     check(log)
     with LogData(path) as data:
         try:

@@ -13,11 +13,12 @@ from metarunlog import files
 from metarunlog.logs.cells import frame
 from metarunlog.logs.find import LogFile
 from metarunlog.logs.function import read_by_function
-from metarunlog.logs.growing import Before, Mark, read_log
 from metarunlog.logs.source import NoTable
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from metarunlog.logs.growing import Before, Mark
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ def parse(
     `before` is what is left of the last time, by path. `functions` finds the user's readers by name; what they raise is
     not caught.
     """
+    from metarunlog.logs.growing import read_log  # with all readers: who asks what is stale needs none
+
     read: list[tuple[LogFile, str | None, pd.DataFrame]] = []
     notes: dict[str, str] = {}
     marks: dict[str, Mark] = {}
