@@ -10,11 +10,9 @@ from typing import Any
 NUMBERS = (int, float)
 CELLS = (int, float, type(None))
 _NAMES = """
-loss losses acc accs accuracy
-accuracies err error errors reward rewards return returns score scores f1 auc auroc
-mse mae
-rmse r2 ppl perplexity bleu rouge iou miou map ap precision recall psnr ssim fid nll elbo logloss top1 top5 acc1 acc5 wer
-cer dice mcc ndcg fitness objective
+loss losses acc accs accuracy accuracies err error errors reward rewards return returns score scores fitness objective
+f1 auc auroc mse mae rmse r2 ppl perplexity bleu rouge iou miou map ap precision recall psnr ssim fid nll elbo logloss
+top1 top5 acc1 acc5 wer cer dice mcc ndcg
 """
 _MEASURES = frozenset(_NAMES.split())
 SPLITS = frozenset(("train", "training", "val", "valid", "validation", "eval", "dev", "test"))
