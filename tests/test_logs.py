@@ -10,6 +10,7 @@ import lzma
 import math
 import os
 import pickle
+import re
 import subprocess
 import sys
 import time
@@ -28,8 +29,11 @@ from metarunlog import logs
 from metarunlog.logs import LogFile, UnreadablePickle, find, metrics_of, parse, summary_frame
 from metarunlog.logs.cells import Table, frame
 from metarunlog.logs.delimited import read_delimited
+from metarunlog.logs.fastrows import read_numbers
 from metarunlog.logs.find import base_name
 from metarunlog.logs.jsonlines import read_json
+from metarunlog.logs.rows import read_rows
+from metarunlog.logs.sniff import Layout
 from metarunlog.logs.source import NoTable
 
 nan, inf = math.nan, math.inf
@@ -550,6 +554,32 @@ def test_rows_read_by_pandas_equal_rows_read_exactly(
         return how, shown(made), list(made.dtypes), made.attrs
 
     assert result(0) == result(1 << 30)
+
+
+cell = st.one_of(
+    st.integers().map(str),
+    st.floats().map(repr),
+    st.sampled_from(["1", "2.50", "-3e-5", "+7", ".5", "5.", "007", " 4 ", "nan", "NaN", "-inf", "Infinity", "1e400"]),
+    st.sampled_from(["", " ", "1_0", "0x1", "1e", "1d5", "1j", "true", "é", "\u0661", "1#", "9" * 30, "-0", "1\x0b"]),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data(), st.sampled_from([",", "\t", " "]), st.lists(st.booleans(), min_size=2, max_size=3))
+def test_numbers_read_by_numpy_equal_numbers_read_exactly(data: st.DataObject, sep: str, whole: list[bool]) -> None:
+    kinds = [st.integers(-(2**70), 2**70).map(str) if one else cell for one in whole]
+    rows = data.draw(st.lists(st.tuples(*[st.one_of(kind, kind, st.just("3")) for kind in kinds]), max_size=6))
+    text = "\n".join(map(sep.join, rows)) + data.draw(st.sampled_from(["", "\n", "\n\n", "\n \n", "\n1"]))
+    layout = Layout(sep, tuple(f"column{i}" for i in range(len(whole))), header=False)
+    quick = read_numbers(text.encode(), layout)
+    if quick is not None:
+        exact = read_rows(text.encode(), layout)
+        assert quick.bad == exact.bad and quick.cut == exact.cut
+        for one, other in zip(quick.columns, exact.columns, strict=True):
+            assert one.values.dtype == other.values.dtype and one.values.tobytes() == other.values.tobytes()
+            assert (one.last, one.worded) == (other.last, other.worded)
+    elif all(re.fullmatch(r"-?\d{1,18}", one) for row in rows for one in row):
+        assert not rows or "\n1" in text or "\n " in text, "plain numbers were not taken"
 
 
 # --- bad logs ------------------------------------------------------------------------------------------------------

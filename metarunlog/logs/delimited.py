@@ -8,13 +8,13 @@ from dataclasses import asdict
 from typing import Any
 
 from metarunlog.logs.cells import Table, column
-from metarunlog.logs.fastrows import read_rows_fast
+from metarunlog.logs.fastrows import read_numbers, read_rows_fast
 from metarunlog.logs.rows import Rows, read_rows
 from metarunlog.logs.sniff import BLANKS, SAMPLE, Layout, sample, sniff
 from metarunlog.logs.source import NoTable
 from metarunlog.logs.stack import Anew, Stack
 
-SHORT = 16_000  # bytes; below, reading in Python is as quick as calling pandas
+SHORT = 16_000  # bytes; below, calling pandas takes longer than reading
 
 
 def read_delimited(
@@ -113,7 +113,10 @@ class Delimited:
 
     def _rows(self, body: bytes, start: int, layout: Layout) -> Rows:
         """The rows of a text from `start` on."""
-        rows = read_rows_fast(body, layout, start) if len(body) - start > self._short else None
+        if len(body) - start > self._short:
+            rows = read_rows_fast(body, layout, start)
+        else:
+            rows = read_numbers(body[start:], layout)
         if self._header and (rows is None or any(not col.numeric for col in rows.columns)):
             # a header that a restarted run wrote again makes no column of numbers
             left, repeats = _without_header(body[start:], self._header)

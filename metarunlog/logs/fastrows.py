@@ -1,4 +1,4 @@
-"""The rows of a long delimited text by pandas' C reader, with the same result as `rows`.
+"""The rows of a delimited text by the C readers of pandas and of numpy, with the same result as `rows`.
 
 Only the columns that pandas finds to be numbers through and through are taken from it as they are.
 """
@@ -9,16 +9,14 @@ import csv
 import io
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from metarunlog.logs.cells import EMPTY, Column, column
+from metarunlog.logs.cells import EMPTY, Column, column, number
 from metarunlog.logs.rows import Rows
 from metarunlog.logs.sniff import BLANKS, Layout, sample, split
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 _NAN_WORDS = ("nan", "NaN", "NAN", "-nan", "-NaN", "NA", "N/A", "n/a", "None", "none", "null", "NULL", "<NA>", "#N/A")
+_LOW_MEMORY = 2 << 20  # bytes of text from which on pandas is to go piece by piece
 _NAN_PARTS = tuple(sorted({word.strip("-<>#").encode() for word in _NAN_WORDS}))
 
 
@@ -27,16 +25,17 @@ def read_rows_fast(body: bytes, layout: Layout, start: int = 0) -> Rows | None:
     import numpy as np
     import pandas as pd
 
-    first = sample(body, start)[:1]
-    if not first or first[0].count('"') % 2 or len(split(first, layout.sep)[0]) != layout.width:
+    lines = sample(body, start, 1)
+    if not lines or lines[0].count('"') % 2 or len(first := split(lines, layout.sep)[0]) != layout.width:
         return None  # pandas takes the first row's length for that of all
     quoted = body.find(b'"', start) >= 0 and layout.sep != BLANKS
     try:
-        made = _read(body, start, layout, quoted, na_values=["", *_NAN_WORDS])
+        made = {} if _starts_with_gaps(body, start, layout) else _read(body, start, layout, quoted, na_filter=False)
+        if not made or any(made[j].dtype.kind not in "ifb" and number(cell) for j, cell in enumerate(first)):
+            made = _read(body, start, layout, quoted, na_values=["", *_NAN_WORDS])  # a tenth slower
         columns: dict[int, Column] = {}
         gaps: dict[int, Any] = {}
-        for j, (_, series) in enumerate(made.items()):
-            values = series.to_numpy()
+        for j, values in made.items():
             if values.dtype == np.float64 and (missing := np.isnan(values)).any():
                 gaps[j] = np.flatnonzero(missing)
             elif values.dtype in (np.float64, np.int64, np.bool_):
@@ -48,22 +47,55 @@ def read_rows_fast(body: bytes, layout: Layout, start: int = 0) -> Rows | None:
     except (ValueError, pd.errors.ParserWarning):
         return None  # too many fields, or a quoted cell still open at the end
     for j, rows in gaps.items():
-        values, worded = made[j].to_numpy(), False
+        values, worded = made[j], False
         if not certain:
-            cells = texts[j].to_numpy()
+            cells = texts[j]
             rows = [row for row in rows if cells[row].strip().lower() in EMPTY]
             worded = len(rows) == len(values) and any(cells[row].strip() for row in rows)
         columns[j] = Column(values, _last_other(rows, len(values)), worded)
     for j in again:
         if j not in columns:
             columns[j] = column(texts[j].tolist(), layout.decimal)
-    if columns[layout.width - 1].last is not None and not _all_whole(body, start, layout, quoted, len(made)):
+    if columns[layout.width - 1].last is not None and not _all_whole(body, start, layout, quoted, len(made[0])):
         return None  # a row with too few fields looks like one whose last cell is empty
     return Rows([columns[j] for j in range(layout.width)])
 
 
-def _read(body: bytes, start: int, layout: Layout, quoted: bool, **options: Any) -> pd.DataFrame:
-    """What pandas makes of the rows; columns are numbered. Raises ValueError or ParserWarning."""
+def read_numbers(body: bytes, layout: Layout) -> Rows | None:
+    """The rows of a short text of nothing but numbers, where calling pandas would take longer than reading; None where
+    it is not that plain."""
+    import numpy as np
+
+    if layout.decimal != "." or not body.isascii():
+        return None
+    sep = None if layout.sep == BLANKS else layout.sep
+    lines = body.decode().split("\n")
+    kinds = [_kind(cell) for cell in lines[0].split(sep)]
+    if len(kinds) != layout.width or None in kinds:
+        return None
+    types = [(str(j), kind) for j, kind in enumerate(kinds)]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of a float in a column of integers
+            made = np.loadtxt(lines, types, comments=None, delimiter=sep, ndmin=1)
+    except (ValueError, Warning):
+        return None
+    return Rows([Column(np.ascontiguousarray(made[name])) for name, _ in types])
+
+
+def _kind(cell: str) -> str | None:
+    """What numpy calls the kind of number that a cell holds."""
+    for kind, name in ((int, "i8"), (float, "f8")):
+        try:
+            kind(cell)
+            return name
+        except ValueError:
+            continue
+    return None
+
+
+def _read(body: bytes, start: int, layout: Layout, quoted: bool, **options: Any) -> dict[int, Any]:
+    """What pandas makes of the rows: arrays by the number of the column. Raises ValueError or ParserWarning."""
     import pandas as pd
 
     text = io.BytesIO(body)
@@ -71,7 +103,7 @@ def _read(body: bytes, start: int, layout: Layout, quoted: bool, **options: Any)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         warnings.simplefilter("ignore", pd.errors.DtypeWarning)
-        made: pd.DataFrame = pd.read_csv(
+        made = pd.read_csv(
             text,
             sep=r"\s+" if layout.sep == BLANKS else layout.sep,
             header=None,
@@ -79,13 +111,14 @@ def _read(body: bytes, start: int, layout: Layout, quoted: bool, **options: Any)
             index_col=False,
             skipinitialspace=layout.sep != BLANKS and b" " in body,  # costs half as much again
             decimal=layout.decimal,
+            low_memory=len(body) - start > _LOW_MEMORY,
             quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
             keep_default_na=False,
             encoding="utf-8",
             **exactly(),
             **options,
         )
-    return made
+    return {int(str(j)): series.to_numpy() for j, series in made.items()}
 
 
 def exactly() -> dict[str, Any]:
@@ -94,6 +127,12 @@ def exactly() -> dict[str, Any]:
 
     exact = tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)  # and warns when it is told
     return {} if exact else {"float_precision": "round_trip"}
+
+
+def _starts_with_gaps(body: bytes, start: int, layout: Layout) -> bool:
+    """Whether some cells of the first rows may be empty, or hold a word for nan."""
+    head, sep = body[start : start + 4096], layout.sep.encode()
+    return any(one in head for one in (b"n", b"N", sep + sep, sep + b"\n", b"\n" + sep))
 
 
 def _last_other(rows: Sequence[int], length: int) -> int | None:

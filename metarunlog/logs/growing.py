@@ -120,12 +120,14 @@ def _pieces(data: LogData, end: int, reader: Reader) -> Iterator[bytes]:
     size = PIECE.get(type(reader).__name__, WINDOW)
     while end < data.size:
         window = data.read(end, size)
+        if not isinstance(reader, Events):
+            window = window[: window.rfind(b"\n") + 1] or window  # so that none of what follows has to copy it
         piece = window if isinstance(reader, Events) else _text(window)
         if isinstance(reader, Text) and not is_plain(piece):
             raise Anew
         done = reader.feed(piece)
         if not done:
-            if len(window) == size:
+            if end + size < data.size:
                 raise Anew
             return
         yield window[:done]

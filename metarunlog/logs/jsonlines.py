@@ -38,7 +38,9 @@ class Records:
 
 def looks_like_json(data: bytes) -> bool:
     """Whether it is worth trying: a brace or a bracket at the start, or at the start of a line."""
-    return data.lstrip()[:1] in (b"{", b"[") or b"\n{" in data[: 1 << 16]
+    if data.lstrip()[:1] in (b"{", b"["):
+        return True
+    return data.find(b"{", 0, 1 << 16) >= 0 and b"\n{" in data[: 1 << 16]  # looking for one byte is much faster
 
 
 def read_json(data: bytes, *, single: bool = False) -> tuple[Table, str]:

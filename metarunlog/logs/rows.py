@@ -1,6 +1,6 @@
 """The rows of a delimited text, cell by cell: splits and converts in Python.
 
-Quick for short texts, and the only way that knows what to do with rows of a wrong length.
+Slower than `fastrows`, but for the shortest texts, and the only way that knows what to do with rows of a wrong length.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +14,7 @@ BLANKS = " "  # as a separator: any number of blanks and tabs
 SEPARATORS = (",", "\t", ";", "|", BLANKS)
 _MAX_LINE = 8 << 20  # bytes of a line of the sample; 10,000 long names are less than 1 MB
 SAMPLE = 25  # lines
+_HEAD = 1 << 13  # bytes that hold it as a rule
 _SAMPLE_BYTES = 1 << 16  # three lines are enough where they are longer
 _NAME = re.compile(r"[\w./ -]{1,60}")  # of the one column of a file that has no rows yet
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
@@ -60,21 +60,28 @@ def sniff(lines: Sequence[str], comment: str | None, *, named: bool, prefer: str
     return single
 
 
-def sample(data: bytes, start: int) -> list[str]:
+def sample(data: bytes, start: int, most: int = SAMPLE) -> list[str]:
     """The first lines of whole records, without blank ones and line ends. Raises NoTable where one is too long."""
-    lines: list[str] = []
-    first = start
-    while start < len(data) and len(lines) < (SAMPLE if start - first < _SAMPLE_BYTES else 3):
+    head = data[start : data.rfind(b"\n", start, start + _HEAD) + 1].decode()
+    lines = [line.strip(" \r") for line in head.split("\n", most)[:most] if not _blank(line)]
+    if len(lines) >= most:  # the usual; what follows takes its time
+        return lines[:most]
+    first, lines = start, []
+    while start < len(data) and len(lines) < (most if start - first < _SAMPLE_BYTES else min(most, 3)):
         end = data.find(b"\n", start)
         end = len(data) if end < 0 else end
         if end - start > _MAX_LINE:
             if lines:
                 break
             raise NoTable(f"its first line is over {_MAX_LINE >> 20} MB long")
-        if (line := data[start:end]).strip():
-            lines.append(line.strip(b" \r\n").decode())
+        if not _blank(line := data[start:end].decode()):
+            lines.append(line.strip(" \r"))
         start = end + 1
     return lines
+
+
+def _blank(line: str) -> bool:
+    return not line or line.isspace()
 
 
 def split(lines: Sequence[str], sep: str) -> list[list[str]]:
@@ -98,7 +105,8 @@ def _layout(lines: Sequence[str], sep: str, comment: str | None, at_least: int =
     """The layout with this separator, None if it cannot be the right one."""
     rows = split(lines, sep)
     first, rest = rows[0], rows[1:]
-    width = Counter(map(len, rest)).most_common(1)[0][0] if rest else len(first)
+    lengths = [len(row) for row in rest]
+    width = max(dict.fromkeys(lengths), key=lengths.count, default=len(first))  # the first of equals
     if all(number(cell) for cell in first):  # no header
         names = tuple(f"column{i + 1}" for i in range(len(first)))
         if comment is not None:
@@ -113,7 +121,8 @@ def _layout(lines: Sequence[str], sep: str, comment: str | None, at_least: int =
         layout = Layout(sep, tuple(name.strip() for name in first), True)
     if layout.width < at_least:
         return None
-    fitting = [row[: layout.width] for row in rest if fits(row, layout.width)]
+    wanted = layout.width
+    fitting = rest if set(lengths) == {wanted} else [row[:wanted] for row in rest if fits(row, wanted)]
     if sep == ";" and _decimal_comma(fitting):
         layout = replace(layout, decimal=",")
         fitting = [[cell.replace(",", ".") for cell in row] for row in fitting]

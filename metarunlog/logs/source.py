@@ -8,7 +8,6 @@ from __future__ import annotations
 import codecs
 import lzma
 import os
-import re
 import stat
 import zlib
 from dataclasses import dataclass
@@ -26,7 +25,9 @@ _BOMS = (  # the longer one first: UTF-32's little-endian mark starts with UTF-1
     (b"\xfe\xff", "utf-16"),
     (b"\xef\xbb\xbf", "utf-8-sig"),
 )
-_CONTROL = re.compile(rb"[\x01-\x07\x0e-\x1a\x1c-\x1f]")  # without backspace, escape and white space
+_CONTROL = bytes(
+    [*range(0x01, 0x08), *range(0x0E, 0x1B), *range(0x1C, 0x20)]
+)  # without backspace, escape and white space
 
 
 class NoTable(Exception):
@@ -164,7 +165,8 @@ def _decode(data: bytes, encoding: str | None) -> tuple[bytes, str]:
             raise NoTable(f"not text in {encoding} ({e})") from None
         return text.removeprefix(b"\xef\xbb\xbf"), encoding.removesuffix("-sig")
     data = data.rstrip(b"\0")  # blocks that a crashed machine had not written yet
-    if b"\0" in data or len(_CONTROL.findall(data[:4096])) > len(data[:4096]) // 50:
+    head = data[:4096]
+    if b"\0" in data or len(head.translate(None, _CONTROL)) < len(head) - len(head) // 50:
         raise NoTable("binary")
     if data.isascii():
         return data, "utf-8"
@@ -180,6 +182,8 @@ def _decode(data: bytes, encoding: str | None) -> tuple[bytes, str]:
 def _wide(data: bytes) -> str | None:
     """UTF-16 without a byte order mark: half of the bytes of plain text are zero."""
     head = data[:2000]
+    if b"\0" not in head:
+        return None
     for name, zeros, letters in (("utf-16-le", head[1::2], head[0::2]), ("utf-16-be", head[0::2], head[1::2])):
         if len(zeros) > 1 and zeros.count(0) > 0.7 * len(zeros) and letters.count(0) == 0:
             return name
