@@ -366,7 +366,10 @@ NUMBER = st.one_of(
     ),
 )
 WORD = st.sampled_from(
-    [" loss ", " loss=", ": ", " acc5: ", " acc1: ", "|", " - ", " ", "train:", "e", " (", ")", ", lr: "]
+    [
+        *(" loss ", " loss=", ": ", " acc5: ", " acc1: ", "|", " - ", " ", "train:", "e", " (", ")", ", lr: ", "."),
+        *(" gpu0 ", " gpu", " gpu: ", " 5gpu: ", " (é) ", "%, "),
+    ]
 )
 
 

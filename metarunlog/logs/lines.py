@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import Any
 
 from metarunlog.logs.alike import MANY, Block, Cutter, cutter
+from metarunlog.logs.passed import ANY_DIGITS
 from metarunlog.logs.shapes import Shape, Slot, shape_of
 
 BLOCK = 2 << 20  # bytes; what it takes while it is cut fits the processor's cache
@@ -191,8 +192,12 @@ class Lines:
         if key not in self._cutters:
             line = block.lines[block.firsts[kind]]
             shape = expression.shape_of(line)
-            self._cutters[key] = cutter(line, shape) if shape else None
+            self._cutters[key] = cutter(line, shape) if shape and not self._has_closer(shape) else None
         return self._cutters[key]
+
+    def _has_closer(self, shape: Shape) -> bool:
+        """Whether some lines of a shape with any digits in its words may be of one with these very digits."""
+        return ANY_DIGITS in shape.key and sum(one.bare == shape.bare for one in self._shapes.values()) > 1
 
     def _learn_kinds(self, block: Block) -> bool:
         """Look for shapes in the first line of each kind; whether there are new ones."""
@@ -242,7 +247,8 @@ class Lines:
         for shape in new:
             if shape.may_be_row and len(self._shapes) < _MAX_SHAPES:
                 self._shapes.setdefault(shape.key, shape)
-        self._cutters = {key: one for key, one in self._cutters.items() if one or len(self._shapes) == before}
+        if len(self._shapes) > before:
+            self._cutters = {}
         return len(self._shapes) > before
 
 

@@ -56,6 +56,11 @@ class Shape:
         return any(self.names) or not any(MARK.sub("", text).strip(" \t|,;") for text in self.texts)
 
     @cached_property
+    def bare(self) -> str:
+        """What lines share beside numerals."""
+        return re.sub(rf"{ANY_DIGITS}|[-+.\d]", "", self.key)
+
+    @cached_property
     def places(self) -> list[int]:
         """The place of each number among all that stands in its line, times and dates too."""
         before = accumulate(len(MARK.findall(text)) for text in self.texts)

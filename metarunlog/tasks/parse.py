@@ -17,7 +17,7 @@ from metarunlog.tasks.function import Functions, import_failure, imported_module
 from metarunlog.tasks.names import Names, package_versions
 
 #: Part of what decides staleness: raise it when the tables of the same logs change.
-VERSION = 3
+VERSION = 4
 
 
 def spec(experiment: Experiment, sub: SubExperiment, functions: Functions, names: Names) -> Spec:
