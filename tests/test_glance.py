@@ -1,0 +1,233 @@
+"""A command with nothing to do asks each file for its numbers, and nothing else; whatever changes, it sees."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support import BIN, TEMPLATE, ProjectDir, new_project
+
+from metarunlog.cli import analyze, main, status
+from metarunlog.engine import disk, glance
+from metarunlog.experiment import Experiment
+from metarunlog.project import Project
+
+FUNCTIONS = """
+import json
+from pathlib import Path
+import helpers
+
+def note(subExpDir, params):
+    return [(helpers.text(params), "html")]
+
+def extra(expDir):
+    found = sorted(path.name for path in Path(expDir).glob("*/x*"))
+    return [((Path(expDir).parent.parent / "extra.txt").read_text() + str(found), "html")]
+"""
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
+    """A project where all is done, and the clock's grain is short."""
+    made = new_project(
+        tmp_path_factory.mktemp("glance") / "project",
+        {
+            "conf.yaml": TEMPLATE,
+            "mrl_analyze.py": FUNCTIONS,
+            "helpers.py": "def text(params): return str(params['lr'])\n",
+            "extra.txt": "extra",
+        },
+    )
+    made.configure(analysis_subexp={"card": [], "note": []}, analysis_overview={"results": [], "extra": []})
+    made.commit()
+    made.mrl("new", "the first")
+    made.mrl("makebatch")
+    for sub in ("001", "002", "003", "004"):
+        made.log(sub)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made.root)
+        patch.setenv("PWD", str(made.root))
+        patch.setattr(glance, "GRAIN_NS", 20_000_000)
+        patch.setattr(disk, "GRAIN_NS", 20_000_000)
+        yield made
+
+
+def experiment() -> Experiment:
+    return Project.find(Path.cwd()).experiment("1")
+
+
+def settle() -> None:
+    """Analyze until there is nothing to do and that is kept."""
+    for _ in range(6):
+        time.sleep(0.05)
+        assert main(["analyze", "-q"]) == 0
+        if status.glance(experiment()).recall() and analyze.glance(experiment()).recall():
+            return
+    raise AssertionError("nothing was kept")
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Other content of the same size, with the old time."""
+    info = path.stat()
+    assert len(text) == info.st_size
+    path.write_text(text)
+    os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+
+
+def append(path: Path | str, text: str) -> None:
+    with open(path, "a") as f:
+        f.write(text)
+
+
+EXP = Path("exp/0001")
+CHANGES: dict[str, Callable[[], object]] = {
+    "a log grows": lambda: append(EXP / "001/metrics.csv", "3,0.5\n"),
+    "a log of the same size and time": lambda: rewrite(
+        EXP / "001/metrics.csv", (EXP / "001/metrics.csv").read_text().replace("3.0", "4.0")
+    ),
+    "another log": lambda: (EXP / "002/more.csv").write_text("step,acc\n1,2\n2,3\n"),
+    "a log in a folder": lambda: ((EXP / "002/sub").mkdir(), (EXP / "002/sub/m.csv").write_text("step,a\n1,2\n2,3\n")),
+    "a log in a folder of before": lambda: (EXP / "002/sub/n.csv").write_text("step,b\n1,2\n2,3\n"),
+    "a log is gone": lambda: (EXP / "002/more.csv").unlink(),
+    "a config is edited": lambda: append(EXP / "003/conf.yaml", "x: 1\n"),
+    "the template": lambda: (EXP / "conf.yaml").write_text("# a line\n" + (EXP / "conf.yaml").read_text()),
+    "the project's config": lambda: Path(".mrl.cfg").write_text(
+        json.dumps({**json.loads(Path(".mrl.cfg").read_text()), "name": "other"})
+    ),
+    "the experiment's config": lambda: (EXP / ".mrl.cfg").write_text('{"note_fn": "notes.md"}'),
+    "a function": lambda: append("mrl_analyze.py", "\ndef other(subExpDir): return []\n"),
+    "a helper": lambda: Path("helpers.py").write_text("def text(params): return 'lr ' + str(params['lr'])\n"),
+    "a package in the helper's place": lambda: (
+        Path("helpers").mkdir(),
+        Path("helpers/__init__.py").write_text("def text(params): return 'package'\n"),
+    ),
+    "what a function read": lambda: Path("extra.txt").write_text("changed"),
+    "what a function listed": lambda: (EXP / "004/x.dat").write_text(""),
+    "a pickle is gone": lambda: (EXP / "analysis/parsed/001.pkl").unlink(),
+    "a section is edited": lambda: append(EXP / "analysis/sections/001.card.json", " "),
+    "the page is gone": lambda: (EXP / "analysis/index.html").unlink(),
+    "a file of the report is gone": lambda: next((EXP / "analysis").rglob("*.css")).unlink(),
+    "the note": lambda: (EXP / "notes.md").write_text("a note"),
+    "a run's record": lambda: (EXP / "001/.mrl.run").write_text('{"state": "done", "exit": 0}'),
+    "a run's output": lambda: (EXP / "001/run.log").write_text("hello\n"),
+    "a sub-experiment is gone": lambda: shutil.rmtree(EXP / "004"),
+    "a sub-experiment comes": lambda: ((EXP / "009").mkdir(), (EXP / "009/conf.yaml").write_text("lr: 9\n")),
+    "the ledger": lambda: (EXP / "batch.json").unlink(),
+    "the traces": lambda: (EXP / ".mrl.d/traces.jsonl").unlink(),
+}
+
+
+def test_any_change_is_seen(settled: ProjectDir) -> None:
+    for what, change in CHANGES.items():
+        settle()
+        change()
+        if what not in ("the template", "a config is edited"):  # which makebatch has to deal with, and only status says
+            assert analyze.glance(experiment()).recall() is None, what
+        assert status.glance(experiment()).recall() is None, what
+        main(["makebatch", "--keep"])
+
+
+def test_what_is_said_is_what_would_be_decided(
+    settled: ProjectDir, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle()
+    commands = (["analyze"], ["analyze", "--json"], ["analyze", "--all", "-q"], ["status"], ["status", "--all"])
+    capsys.readouterr()
+    short = [(main(argv), capsys.readouterr()) for argv in commands]
+    with monkeypatch.context() as patch:  # nothing is decided there
+        patch.setitem(sys.modules, "metarunlog.cli.renew", None)
+        patch.setitem(sys.modules, "metarunlog.cli.verdicts", None)
+        assert [(main(argv), capsys.readouterr()) for argv in commands] == short
+    shutil.rmtree(EXP / ".mrl.d/glance")
+    assert [(main(argv), capsys.readouterr()) for argv in commands] == short
+
+
+def test_what_is_kept_may_be_cut_or_damaged(settled: ProjectDir, capsys: pytest.CaptureFixture[str]) -> None:
+    settle()
+    for name in ("analyze", "status"):
+        path = EXP / ".mrl.d/glance" / name
+        whole = path.read_bytes()
+        main([name])
+        said = capsys.readouterr()
+        for damaged in (b"", b"\n", whole[:3], whole[:40], whole[:-9], whole[:-1], whole[:99] + b"!" + whole[100:]):
+            path.write_bytes(damaged)
+            main([name])
+            assert capsys.readouterr() == said
+        path.write_bytes(whole)
+
+
+def test_another_place_decides_anew(settled: ProjectDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle()
+    shutil.copytree(settled.root, tmp_path / "copy", symlinks=True)
+    monkeypatch.chdir(tmp_path / "copy")
+    monkeypatch.setenv("PWD", str(tmp_path / "copy"))
+    assert analyze.glance(experiment()).recall() is None
+
+
+def test_what_is_too_new_is_not_trusted(logged: ProjectDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within the clock's grain a file may change, and its numbers stay."""
+    logged.mrl("analyze")
+    logged.log("001", (5.0, 4.0))
+    logged.mrl("analyze")
+    logged.mrl("analyze")
+    monkeypatch.chdir(logged.root)
+    assert analyze.glance(experiment()).recall() is None
+
+
+# --- counted: calls of the system and imported modules, not seconds -------------------------------------------------
+
+HEAVY = (
+    "doit",
+    "yaml",
+    "jinja2",
+    "pandas",
+    "numpy",
+    "git",
+    "bokeh",
+    "markdown",
+    "inspect",
+    "ast",
+    "metarunlog.engine.staleness",
+)
+
+
+def many(root: Path, subs: int) -> ProjectDir:
+    made = new_project(root, {"conf.yaml": f"lr: {{{{ lr }}}}\n# MRL:grid['lr'] = range({subs})\n"})
+    made.mrl("new", "many")
+    made.mrl("makebatch")
+    for sub in sorted(path.name for path in (root / "exp/0001").iterdir() if path.name.isdigit()):
+        made.log(sub)
+    made.mrl("analyze")
+    time.sleep(2.2)  # the clock's grain: what was written just now is read again
+    made.mrl("analyze")
+    time.sleep(2.2)
+    made.mrl("analyze")
+    return made
+
+
+def calls(project: ProjectDir, command: str) -> tuple[int, int]:
+    """How many calls ask a file for its numbers, and how many open one or list a folder."""
+    done = project.run("strace", "-f", "-e", "trace=file,getdents64", str(BIN / "mrl"), command, code=0)
+    lines = done.err.splitlines()
+    stats = sum(bool(re.search(r"\b(newfstatat|stat|lstat|statx|access|readlink)\(", line)) for line in lines)
+    return stats, sum(bool(re.search(r"\b(open|openat|getdents64)\(", line)) for line in lines)
+
+
+def test_calls_grow_by_one_a_known_file(tmp_path: Path) -> None:
+    small, large = many(tmp_path / "small", 4), many(tmp_path / "large", 104)
+    known = 6  # a sub-experiment: its folder, config, record and log, a pickle and a section
+    for command in ("analyze", "status"):
+        stats, opens = (b - a for a, b in zip(calls(small, command), calls(large, command), strict=True))
+        assert stats <= known * 100, command
+        assert opens == 0, command
+        done = large.run(sys.executable, "-X", "importtime", str(BIN / "mrl"), command, code=0)
+        modules = {line.rpartition("|")[2].strip() for line in done.err.splitlines()}
+        assert not modules.intersection(HEAVY)
+        assert len([name for name in modules if name.startswith("metarunlog")]) < 25
