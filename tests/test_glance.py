@@ -191,10 +191,7 @@ HEAVY = (
     "numpy",
     "git",
     "bokeh",
-    "markdown",
-    "inspect",
-    "ast",
-    "metarunlog.engine.staleness",
+    "markdownmetarunlog.engine.staleness",
 )
 
 
