@@ -6,7 +6,6 @@ The text is JSON with `#` and `//` lines and trailing commas, or else YAML with 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import json
 import os
@@ -92,6 +91,8 @@ def make(layers: list[tuple[dict[str, Any], str, str]], warn: Callable[[str], No
                 )
             if key not in known:
                 lower = {name.lower(): name for name in known}
+                import difflib
+
                 near = [lower[k] for k in difflib.get_close_matches(key.lower(), lower, 1, 0.75)]
                 if near:
                     raise ConfigError(f'unknown key "{key}"; did you mean "{near[0]}"?', file=file, line=line)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +29,7 @@ class SubExperiment:
         record = files.read_json(self.dir / files.RUN)
         if not isinstance(record, dict) or not isinstance(record.get("state"), str):
             return {"state": "interrupted"} if (self.dir / files.RUN).exists() else None  # broken by a crash
-        if record.get("state") == "running" and record.get("host") == socket.gethostname() and not _alive(record):
+        if record.get("state") == "running" and record.get("host") == os.uname().nodename and not _alive(record):
             return {**record, "state": "interrupted"}
         return record
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 import glob
 import os
-import shutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -131,6 +128,9 @@ class Project:
         `copy_from` names the experiment whose `copyFiles` are taken, `no` none; None is the last, and the project root
         for what that has not. GitError where the work tree is not clean and `uncommitted` is false.
         """
+        import shutil
+        from datetime import datetime
+
         from metarunlog import git
 
         top = git.top_of(self.root)
@@ -346,6 +346,8 @@ def _holds(root: Path, experiment: Path) -> bool:
 
 
 def _user() -> str:
+    import getpass
+
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):  # no such user, and no variable names one

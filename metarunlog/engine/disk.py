@@ -10,10 +10,13 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from metarunlog import blocks
 from metarunlog.engine.listing import names_digest
-from metarunlog.engine.spec import Place
+
+if TYPE_CHECKING:
+    from metarunlog.engine.spec import Place
 
 #: [size, mtime_ns, inode, ctime_ns, digest]; None for a file that is not there. JSON as it stands.
 FileState = Sequence[int | str] | None
