@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+_EXACT = 22  # 10**22 is the highest power of ten that a float holds
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -48,13 +50,13 @@ def thin(series: list[Series], limit: int = 300) -> dict[str, Any]:
         axis = np.column_stack([axis[edges[:-1]], axis[edges[1:] - 1]]).ravel()
     lines = []
     for (one, end), (at, y) in zip(tidied, positions):
-        line: dict[str, Any] = {"id": one.id, "y": [_short(value, 5) for value in y.tolist()]}
+        line: dict[str, Any] = {"id": one.id, "y": _all_short(y, 5)}
         if not np.array_equal(at, np.arange(len(at))):
             line["i"] = at.tolist()
         if end:
             line["end"] = end
         lines.append(line)
-    return {"x": [_short(value, 10) for value in axis.tolist()], "lines": lines}
+    return {"x": _all_short(axis, 10), "lines": lines}
 
 
 def _tidy(series: Series) -> tuple[Series, dict[str, Any] | None]:
@@ -102,6 +104,27 @@ def _bucketed(series: Series, axis: Array, edges: Array) -> tuple[Array, Array]:
 def _kind(values: Array) -> str:
     """What a run ends in: inf where there is one, for it comes first and nan follows."""
     return "inf" if any(value in (float("inf"), float("-inf")) for value in values.tolist()) else "nan"
+
+
+def _all_short(values: Array, digits: int) -> list[float | int | None]:
+    """`_short` of each, but that a value halfway between two may go to either; many times as quick."""
+    import numpy as np
+
+    values = np.asarray(values, dtype=float)
+    size = np.abs(values)
+    usual = (size >= 10.0 ** (digits - _EXACT)) & (size < 1e15)
+    if not usual.all():
+        usual |= size == 0
+        if not usual.all():
+            return [_short(value, digits) for value in values.tolist()]
+    power = digits - 1 - np.floor(np.log10(np.where(size == 0, 1.0, size)))
+    up, down = 10.0 ** np.maximum(power, 0), 10.0 ** np.maximum(-power, 0)  # exact: so is what is shown of the quotient
+    rounded = np.rint(values * up / down) * down / up
+    whole = rounded == np.floor(rounded)
+    if whole.all():
+        return list(rounded.astype(np.int64).tolist())
+    numbers = rounded.tolist()
+    return [int(number) if one else number for number, one in zip(numbers, whole.tolist())] if whole.any() else numbers
 
 
 def _short(value: float, digits: int) -> float | int | None:
