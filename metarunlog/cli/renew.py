@@ -54,7 +54,10 @@ def renew(args: argparse.Namespace, experiment: Experiment, watch: Watch, *, aga
                 print(name)
     elif not done:
         with locked(experiment.memory, wait=not args.no_wait, say=common.say) as killed:
-            judge = _work(args, result, make, only, killed)
+            mine = (graph.derived, graph.memory, experiment.dir / files.LEDGER)
+            if killed or not watch.holds(mine):  # somebody else was at work meanwhile
+                judge = _judge(args, make())
+            judge = _work(args, result, make, judge, only, killed)
             graph = judge.graph
     verdicts = {name: judge.verdict(name) for name in graph.specs}
     for name, verdict in verdicts.items():
@@ -84,15 +87,16 @@ def _keep(result: Result, watch: Watch, graph: Graph, verdicts: Mapping[str, Ver
         status.glance(experiment).keep(watch, short, own)
 
 
-def _work(args: argparse.Namespace, result: Result, make: Any, only: list[str] | None, killed: bool) -> Judge:
+def _work(
+    args: argparse.Namespace, result: Result, make: Any, judge: Judge, only: list[str] | None, killed: bool
+) -> Judge:
     """Under the lock: what is stale now is done, in doit; then what is left over is cleaned up."""
     from metarunlog.engine import sweep
     from metarunlog.engine.execute import Executor
     from metarunlog.engine.run import run, slice_of
     from metarunlog.tasks.function import WARM, fail
 
-    graph: Graph = make()
-    judge = _judge(args, graph)
+    graph = judge.graph
     left_out = [name for name in slice_of(judge) if only is not None and _is_of_others(name, only)]
     if left_out:
         stale: dict[str, list[str]] = {}
@@ -125,7 +129,7 @@ def _work(args: argparse.Namespace, result: Result, make: Any, only: list[str] |
         finally:
             executor.close()
         told.sum_up()
-    for name, trace in list(judge.outdated_states()):
+    for name, trace in list(judge.outdated_states(but=frozenset(result.ran))):
         judge.journal.put(graph.specs[name].short, trace)
     return judge
 

@@ -73,6 +73,14 @@ class Watch:
         if path not in self.seen:
             self.seen[path] = _numbers(path)
 
+    def holds(self, folders: Sequence[Path]) -> bool:
+        """Whether nothing of what was looked at in some folders, or these files, has changed since."""
+        inside = tuple(f"{folder}/" for folder in folders)
+        same = {str(folder) for folder in folders}
+        return all(
+            _numbers(path) == numbers for path, numbers in self.seen.items() if path.startswith(inside) or path in same
+        )
+
     def _noting(self, ask: Callable[..., os.stat_result], seen: dict[str, Numbers | None]) -> Any:
         def noted(path: Any, *args: Any, **options: Any) -> os.stat_result:
             if isinstance(path, int) or options.get("dir_fd") is not None:

@@ -116,9 +116,14 @@ class Judge:
         alive = {spec.short for spec in self.graph.specs.values() if spec.waiting is None}
         return [task for task, _ in self.journal.items() if task not in alive]
 
-    def outdated_states(self) -> Iterator[tuple[str, Trace]]:
-        """Tasks that are up to date by content, but whose files' times have moved, with the trace to record instead."""
+    def outdated_states(self, but: Collection[str] = ()) -> Iterator[tuple[str, Trace]]:
+        """Tasks that are up to date by content, but whose files' times have moved, with the trace to record instead.
+
+        `but` are tasks that were just done: what they made is too new for its times to tell anything.
+        """
         for name in self.graph.specs:
+            if name in but:
+                continue
             trace = self.journal.get(self.graph.specs[name].short)
             if trace is None or self.verdict(name).state not in ("up-to-date", "failed", "waiting"):
                 continue
