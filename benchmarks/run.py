@@ -123,8 +123,9 @@ class Make(Peer):
             "all: report.html\n"
             "report.html: overview.html $(DIRS:%=%/section.html)\n\tcp overview.html $@\n"
             "overview.html: $(DIRS:%=%/parsed.pkl)\n\tcp Makefile $@\n"
-            "%/parsed.pkl: %/metrics.csv\n\tcp $< $@\n"
-            "%/section.html: %/parsed.pkl %/config.yaml\n\tcp $< $@\n"
+            "$(DIRS:%=%/parsed.pkl): %/parsed.pkl: %/metrics.csv\n\tcp $< $@\n"
+            "$(DIRS:%=%/section.html): %/section.html: %/parsed.pkl %/config.yaml\n\tcp $< $@\n"
+            "MAKEFLAGS += -r\n"
         )
 
 
@@ -201,7 +202,7 @@ PEERS: dict[str, type[Peer]] = {one.name.split()[0]: one for one in (Stat, Direc
 def checks(found: dict[str, Figures], many: int) -> list[tuple[str, float, float]]:
     """What is to be reached: what it is, the value, the bound."""
     mrl, make, direct, stat = (found[name] for name in ("mrl", "make", "one", "stat"))
-    bare, click = (measure([PYTHON, "-c", code], HERE, 9)[0] for code in ("pass", "import click"))
+    bare, parser = (measure([PYTHON, "-c", code], HERE, 9)[0] for code in ("pass", "import argparse"))
     quick = 1.2 if many >= 30_000 else 1.5
     noop = mrl.seconds["no-op"]
     made = [
@@ -213,7 +214,7 @@ def checks(found: dict[str, Figures], many: int) -> list[tuple[str, float, float
         ("makebatch again, of a stat of all", mrl.seconds["makebatch again"] / stat.seconds["no-op"], 1.5),
         ("peak of the no-op in MiB", mrl.peak["no-op"], 60),
         ("peak of the cold build in MiB", mrl.peak["cold"], 250),
-        ("help, of `import click`", mrl.seconds["help"] / click, 2.0),
+        ("help, of `import argparse`", mrl.seconds["help"] / parser, 2.0),
     ]
     if many <= 10:
         made = [("status, beyond `python -c pass`, in ms", (mrl.seconds["status"] - bare) * 1e3, 60)]

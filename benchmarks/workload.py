@@ -6,14 +6,13 @@ mrl does its own built-in parse, section, overview and report, which do more.
 
 from __future__ import annotations
 
-import csv
 import os
-import pickle
-import random
-import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the peers in one process load no more than they need
+    from pathlib import Path
 
 TEMPLATE = (
     "id: {{ id }}\nlr: {{ lr }}\nseed: {{ seed }}\n"
@@ -23,6 +22,8 @@ TEMPLATE = (
 
 
 def csv_text(number: int, rows: int = 200) -> str:
+    import random
+
     draw = random.Random(number)
     loss, lines = 2.0, ["epoch,train_loss,val_loss,accuracy"]
     for k in range(rows):
@@ -43,6 +44,8 @@ def plain(folder: Path, many: int) -> None:
 
 def project(folder: Path, many: int) -> Path:
     """For mrl: a project with one experiment whose batch is not made yet; returns the experiment."""
+    import subprocess
+
     folder.mkdir(parents=True)
     quiet = {"cwd": folder, "check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     git = ["git", "-c", "user.name=bench", "-c", "user.email=bench@localhost"]
@@ -70,6 +73,9 @@ def subs(experiment: Path) -> list[Path]:
 
 
 def parse(source: str, target: str) -> None:
+    import csv
+    import pickle
+
     with open(source, newline="") as f:
         reader = csv.reader(f)
         names = next(reader)
@@ -111,6 +117,8 @@ def folders(base: str) -> list[str]:
 
 
 def _load(path: str) -> dict[str, tuple[float, ...]]:
+    import pickle
+
     with open(path, "rb") as f:
         data: dict[str, tuple[float, ...]] = pickle.load(f)
     return data

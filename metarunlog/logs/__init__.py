@@ -9,7 +9,7 @@ pattern   by a user's regular expression        function   by a user's function
 growing   where a log that grew is read on      stack      a table that is read piece by piece
 encodings what is no UTF-8                      cells      cells to columns to DataFrames
 pickled   tables to bytes and back              parsed     all tables of a sub-experiment
-metrics   last, lowest and highest values
+metrics   last, lowest and highest values    kept       those of pickles that are as they were
 here      `load` and `summary`, for users
 """
 
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metarunlog import files, hooks
+from metarunlog.logs import kept
 from metarunlog.logs.find import LogFile, find, readers
 from metarunlog.logs.metrics import Metric, metrics_of, summary_frame
 from metarunlog.logs.parsed import Parsed, parse
@@ -173,8 +174,15 @@ def summary(expDir: str | os.PathLike[str], params: bool = False) -> pd.DataFram
             return load(exp_dir / sub)
         return _load_from(exp_dir / sub, settings)
 
-    metrics = {sub: metrics_of(tables(sub)) for sub in settings.sub_ids}
-    return summary_frame(metrics, settings.params if params else None)
+    keeper = kept.current() if _is_frozen(exp_dir) else None
+
+    def metrics(sub: str) -> kept.Metrics:
+        if keeper is None:
+            return metrics_of(tables(sub))
+        pickle = pickle_path(Path(os.environ[FROZEN_OUTDIR]), sub)
+        return keeper.get(pickle, lambda: metrics_of(_frozen(pickle)))
+
+    return summary_frame({sub: metrics(sub) for sub in settings.sub_ids}, settings.params if params else None)
 
 
 def _is_frozen(exp_dir: Path) -> bool:

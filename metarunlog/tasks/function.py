@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -194,7 +196,8 @@ def run(
         else:
             call = _builtin(builtin, function) if builtin else hooks.find(function)
             positional, keywords = hooks.bind(call, _with_frame(known), args)
-            returned = call(*positional, **keywords)
+            with _metrics_kept(known) if builtin == "overview" else contextlib.nullcontext():
+                returned = call(*positional, **keywords)
             if recorder is not None and not _threads_ended():
                 recorder.hidden.add(_THREAD)
             made, written = blocks.to_blocks(returned, Path(known["outdir"]), stem)
@@ -212,6 +215,12 @@ def run(
     files.write_if_changed(Path(target), blocks.dump_section(made, function))
     outdir = Path(known["outdir"])
     return {**outcome, "targets": [str(outdir / name) for name in written]}
+
+
+def _metrics_kept(known: Mapping[str, Any]) -> AbstractContextManager[None]:
+    from metarunlog.logs import kept
+
+    return kept.using(Path(known["expDir"]) / files.MEMORY / files.METRICS)
 
 
 def _builtin(kind: str, name: str) -> Any:
