@@ -195,7 +195,7 @@ def run(
             }
         else:
             call = _builtin(builtin, function) if builtin else hooks.find(function)
-            positional, keywords = hooks.bind(call, _with_frame(known), args)
+            positional, keywords = hooks.bind(call, _Known(known), args)
             with _metrics_kept(known) if builtin == "overview" else contextlib.nullcontext():
                 returned = call(*positional, **keywords)
             if recorder is not None and not _threads_ended():
@@ -229,15 +229,19 @@ def _builtin(kind: str, name: str) -> Any:
     return (analysis.SUBEXP if kind == "section" else analysis.OVERVIEW)[name]
 
 
-def _with_frame(known: dict[str, Any]) -> dict[str, Any]:
-    """`Dparams` as a DataFrame: index the ids, a row a sub-experiment."""
-    import pandas as pd
+class _Known(dict[str, Any]):
+    """The values by name. `Dparams` is made a DataFrame when it is asked for: index the ids, a row a sub-experiment."""
 
-    rows = known["Dparams"]
-    columns = list(dict.fromkeys(name for params in rows.values() for name in params))
-    frame = pd.DataFrame({c: [params.get(c) for params in rows.values()] for c in columns}, index=list(rows))
-    frame["subExpId"] = list(rows)
-    return {**known, "Dparams": frame}
+    def __getitem__(self, name: str) -> Any:
+        rows = super().__getitem__(name)
+        if name != "Dparams":
+            return rows
+        import pandas as pd
+
+        columns = list(dict.fromkeys(name for params in rows.values() for name in params))
+        frame = pd.DataFrame({c: [params.get(c) for params in rows.values()] for c in columns}, index=list(rows))
+        frame["subExpId"] = list(rows)
+        return frame
 
 
 def _globbed(names: Names, folder: str, patterns: Sequence[str]) -> list[str]:
