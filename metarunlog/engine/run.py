@@ -52,6 +52,7 @@ def run(
     store = judge.graph.place.base.parent / files.MEMORY / files.DOIT
     manager = Dependency(DoitStore, str(store), ContentChecker, JSONCodec)
     manager.backend.locking = False  # whoever calls this holds the lock
+    manager.backend.use(judge.graph.place.base.name, judge)  # with the traces that are read already
     control = TaskControl(tasks)
     control.process(None)
     outcome = Outcome()
