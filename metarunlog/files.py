@@ -5,8 +5,6 @@ Every file that mrl writes appears whole or not at all: it is written beside its
 
 from __future__ import annotations
 
-import filecmp
-import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -64,6 +62,8 @@ def write_if_changed(path: Path, data: bytes) -> bool:
 
 def write_by(path: Path, dump: Callable[[IO[bytes]], None]) -> None:
     """The same of what is too large to be held: `dump` writes it."""
+    import filecmp
+
     path.parent.mkdir(parents=True, exist_ok=True)
     tmp = _beside(path, dump)
     try:
@@ -112,6 +112,8 @@ def symlink(path: Path, target: str) -> None:
 
 def sha256(data: bytes) -> str:
     """The content hash used throughout: the fastest of hashlib's on current processors."""
+    import hashlib  # a command with nothing to do needs none
+
     return hashlib.sha256(data).hexdigest()
 
 

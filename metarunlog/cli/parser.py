@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Mapping
 from typing import NoReturn
 
 from metarunlog import __version__
 from metarunlog.errors import UsageError
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """One is made for each option, and asks for the width of the terminal by a module that loads much."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_width())
 
 
 class Parser(argparse.ArgumentParser):
@@ -19,11 +28,25 @@ class Parser(argparse.ArgumentParser):
             description=description,
             epilog=epilog,
             allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
         )
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see `{self.prog} -h`")
+
+
+def _width() -> int:
+    """As argparse has it: two columns less than the terminal's."""
+    try:
+        columns = int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        columns = 0
+    if columns <= 0:
+        try:
+            columns = os.get_terminal_size(sys.__stdout__.fileno()).columns if sys.__stdout__ else 0
+        except (AttributeError, ValueError, OSError):
+            columns = 0
+    return (columns or 80) - 2
 
 
 def top_parser(commands: Mapping[str, str]) -> Parser:

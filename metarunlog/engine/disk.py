@@ -6,7 +6,6 @@ the clock's grain before they were taken, the content is taken to be the same.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -117,6 +116,8 @@ def file_digest(path: str, old: FileState = None) -> str:
     With an earlier state, a large file that has grown since is taken to begin as it did, if its first and last old
     block are the same.
     """
+    import hashlib
+
     with open(path, "rb", buffering=0) as f:
         size = os.fstat(f.fileno()).st_size
         if size < blocks.LARGE:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable
@@ -120,4 +119,6 @@ def _with_parents(paths: Iterable[str], folder: str) -> set[str]:
 
 def names_digest(names: Iterable[str]) -> str:
     """Digest of a set of file names."""
+    import hashlib
+
     return hashlib.sha256("\0".join(sorted(names)).encode("utf-8", "surrogateescape")).hexdigest()
