@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support import BIN, TEMPLATE, ProjectDir, new_project
 
-from metarunlog.cli import analyze, main, status
+from metarunlog.cli import analyze, main, makebatch, status
 from metarunlog.engine import disk, glance
 from metarunlog.experiment import Experiment
 from metarunlog.project import Project
@@ -67,8 +67,12 @@ def settle() -> None:
     """Analyze until there is nothing to do and that is kept."""
     for _ in range(6):
         time.sleep(0.05)
-        assert main(["analyze", "-q"]) == 0
-        if status.glance(experiment()).recall() and analyze.glance(experiment()).recall():
+        assert main(["makebatch", "-q"]) == main(["analyze", "-q"]) == 0
+        if (
+            makebatch.glance(experiment()).recall()
+            and status.glance(experiment()).recall()
+            and analyze.glance(experiment()).recall()
+        ):
             return
     raise AssertionError("nothing was kept")
 
@@ -124,10 +128,18 @@ CHANGES: dict[str, Callable[[], object]] = {
 }
 
 
+CHANGES_OF_THE_BATCH = (
+    *("a config is edited", "the template", "the project's config", "the experiment's config"),
+    *("a sub-experiment is gone", "a sub-experiment comes", "the ledger"),
+)
+
+
 def test_any_change_is_seen(settled: ProjectDir) -> None:
     for what, change in CHANGES.items():
         settle()
         change()
+        if what in CHANGES_OF_THE_BATCH:
+            assert makebatch.glance(experiment()).recall() is None, what
         if what not in ("the template", "a config is edited"):  # which makebatch has to deal with, and only status says
             assert analyze.glance(experiment()).recall() is None, what
         assert status.glance(experiment()).recall() is None, what
@@ -138,12 +150,14 @@ def test_what_is_said_is_what_would_be_decided(
     settled: ProjectDir, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settle()
-    commands = (["analyze"], ["analyze", "--json"], ["analyze", "--all", "-q"], ["status"], ["status", "--all"])
+    words = ("makebatch", "makebatch -q", "makebatch -n", "analyze", "analyze --json", "analyze --all -q", "status")
+    commands = [one.split() for one in (*words, "status --all")]
     capsys.readouterr()
     short = [(main(argv), capsys.readouterr()) for argv in commands]
     with monkeypatch.context() as patch:  # nothing is decided there
         patch.setitem(sys.modules, "metarunlog.cli.renew", None)
         patch.setitem(sys.modules, "metarunlog.cli.verdicts", None)
+        patch.setitem(sys.modules, "metarunlog.batch", None)
         assert [(main(argv), capsys.readouterr()) for argv in commands] == short
     shutil.rmtree(EXP / ".mrl.d/glance")
     assert [(main(argv), capsys.readouterr()) for argv in commands] == short
@@ -151,7 +165,7 @@ def test_what_is_said_is_what_would_be_decided(
 
 def test_what_is_kept_may_be_cut_or_damaged(settled: ProjectDir, capsys: pytest.CaptureFixture[str]) -> None:
     settle()
-    for name in ("analyze", "status"):
+    for name in ("makebatch", "analyze", "status"):
         path = EXP / ".mrl.d/glance" / name
         whole = path.read_bytes()
         main([name])
@@ -202,10 +216,12 @@ def many(root: Path, subs: int) -> ProjectDir:
     for sub in sorted(path.name for path in (root / "exp/0001").iterdir() if path.name.isdigit()):
         made.log(sub)
     made.mrl("analyze")
+    made.mrl("makebatch")
     time.sleep(2.2)  # the clock's grain: what was written just now is read again
     made.mrl("analyze")
     time.sleep(2.2)
     made.mrl("analyze")
+    made.mrl("makebatch")
     return made
 
 
@@ -220,7 +236,7 @@ def calls(project: ProjectDir, command: str) -> tuple[int, int]:
 def test_calls_grow_by_one_a_known_file(tmp_path: Path) -> None:
     small, large = many(tmp_path / "small", 4), many(tmp_path / "large", 104)
     known = 6  # a sub-experiment: its folder, config, record and log, a pickle and a section
-    for command in ("analyze", "status"):
+    for command in ("makebatch", "analyze", "status"):
         stats, opens = (b - a for a, b in zip(calls(small, command), calls(large, command), strict=True))
         assert stats <= known * 100 + 20, command
         assert opens == 0, command

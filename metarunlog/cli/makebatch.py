@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
-from metarunlog import batch, files
+from metarunlog import files
 from metarunlog.cli import common
 from metarunlog.cli import parser as options
-from metarunlog.engine.lock import locked
+from metarunlog.engine.glance import Glance, Watch
+
+if TYPE_CHECKING:
+    from metarunlog import batch
+    from metarunlog.experiment import Experiment
 
 _EPILOG = """\
 The config of a sub-experiment that has started, or that was edited by hand, is kept, and the exit code is 1:
@@ -34,18 +39,44 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    experiment = common.project().experiment(args.exp)
+    watch = Watch()
+    with watch.on():
+        experiment = common.project().experiment(args.exp)
+    plain = not (args.replace or args.diff or args.keep or args.force or args.json)
+    if plain and (line := glance(experiment).recall()):
+        if not args.quiet:
+            print(line)
+        return 0
+    return _make(args, experiment, watch if plain else None)
+
+
+def glance(experiment: Experiment) -> Glance:
+    """Where it is kept what a makebatch with nothing to do says."""
+    return Glance(experiment.memory / files.GLANCE / "makebatch", experiment.dir)
+
+
+def _make(args: argparse.Namespace, experiment: Experiment, watch: Watch | None) -> int:
+    """Plan, and do it. `watch`: has seen how the experiment was found; what is decided is to be kept."""
+    from metarunlog import batch
+    from metarunlog.engine.lock import locked
+
     with nullcontext() if args.dry_run else locked(experiment.memory, wait=True, say=common.say):
-        plan = batch.plan(experiment, anew=args.replace, force=args.force)
+        with nullcontext() if watch is None else watch.on():
+            plan = batch.plan(experiment, anew=args.replace, force=args.force)
         if args.replace and args.dry_run and (away := batch.to_archive(experiment)):
             common.say(f"would be archived: {common.ranges(away, experiment.sub_number)}")
         diff = "".join(_diff(plan)) if args.diff else ""
         if not args.dry_run:
             _apply(args, plan)
+            idle = all(row.is_done for row in plan.rows) and plan.ledger.found == "whole" and not plan.sources.warnings
+            if watch is not None and plan.rows and idle:
+                glance(experiment).keep(watch, _line(plan, _found(args, plan)), (experiment.memory,))
     return _tell(args, plan, diff)
 
 
 def _apply(args: argparse.Namespace, plan: batch.Plan) -> None:
+    from metarunlog import batch
+
     if args.replace:
         folder = batch.archive_all(plan.experiment)
         if folder is not None:
@@ -73,11 +104,7 @@ def _tell(args: argparse.Namespace, plan: batch.Plan, diff: str) -> int:
     if plan.ledger.found != "whole" and plan.ledger.entries:
         ledger = f"{plan.experiment.path}/{files.LEDGER}"
         common.say(f"{ledger} was {plan.ledger.found}; it is rebuilt from its copy and the folders")
-    words = {"adopt": "adopted", "render": "rendered", "keep": "kept"}
-    words |= {"keep": "rendered"} if args.force else {"keep": "unchanged"} if args.keep else {}
-    found: dict[str, list[batch.Row]] = {word: [] for word in ("unchanged", "new", "rendered", "adopted", "kept")}
-    for row in sorted(plan.rows, key=lambda row: plan.experiment.sub_number(row.id) or 0):
-        found["kept" if row.running and args.force else words.get(row.verdict, row.verdict)].append(row)
+    found = _found(args, plan)
     kept = found["kept"]
     if args.json:
         ids = {word: [row.id for row in rows] for word, rows in found.items() if word != "kept"}
@@ -96,6 +123,16 @@ def _tell(args: argparse.Namespace, plan: batch.Plan, diff: str) -> int:
     if not args.quiet:
         print(_line(plan, found))
     return 1 if kept else 0
+
+
+def _found(args: argparse.Namespace, plan: batch.Plan) -> dict[str, list[batch.Row]]:
+    """The rows by what was done with them, in number order."""
+    words = {"adopt": "adopted", "render": "rendered", "keep": "kept"}
+    words |= {"keep": "rendered"} if args.force else {"keep": "unchanged"} if args.keep else {}
+    found: dict[str, list[batch.Row]] = {word: [] for word in ("unchanged", "new", "rendered", "adopted", "kept")}
+    for row in sorted(plan.rows, key=lambda row: plan.experiment.sub_number(row.id) or 0):
+        found["kept" if row.running and args.force else words.get(row.verdict, row.verdict)].append(row)
+    return found
 
 
 def _line(plan: batch.Plan, found: dict[str, list[batch.Row]]) -> str:

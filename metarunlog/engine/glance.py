@@ -113,7 +113,7 @@ class Glance:
         head = json.loads(data[:end])
         if head.get("setting") != _setting():
             return None
-        names = os.fsdecode(data[end + 1 : end + 1 + head["length"]]).split("\0")
+        names = data[end + 1 : end + 1 + head["length"]].split(b"\0")  # looked up as they are: a little quicker
         columns, start = [], end + 1 + head["length"]
         for kind in "qqQq":
             column = array(kind)
@@ -183,10 +183,10 @@ class Glance:
         return path[len(self._base) + 1 :] if path.startswith(f"{self._base}/") else path
 
 
-def _are_same(names: Sequence[str], columns: Sequence[array[int]], links: int) -> bool:
+def _are_same(names: Sequence[bytes], columns: Sequence[array[int]], links: int) -> bool:
     """Whether files have the numbers that they had; the last `links` are not followed."""
     followed = len(names) - links
-    stat: Callable[[str], os.stat_result] = os.stat
+    stat: Callable[[bytes], os.stat_result] = os.stat
     for i, (name, size, mtime, inode, ctime) in enumerate(zip(names, *columns, strict=True)):
         if i == followed:
             stat = os.lstat
