@@ -181,10 +181,13 @@ class Mrl(Peer):
         self._experiment = workload.project(folder, many)
 
     def figures(self) -> Figures:
-        batch, again = (measure([*MRL, "makebatch"], self.folder)[0] for _ in range(2))
+        batch, again = measure([*MRL, "makebatch"], self.folder)[0], [*MRL, "makebatch"]
+        time.sleep(GRAIN)
+        subprocess.run(again, cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
+        seconds = {"makebatch": batch, "makebatch again": measure(again, self.folder, ROUNDS)[0]}
         workload.fill(self._experiment)
         made = super().figures()
-        made.seconds |= {"makebatch": batch, "makebatch again": again, "help": measure([*MRL, "-h"], self.folder, 9)[0]}
+        made.seconds |= {**seconds, "help": measure([*MRL, "-h"], self.folder, 9)[0]}
         return made
 
     def log(self) -> Path:
@@ -216,8 +219,8 @@ def checks(found: dict[str, Figures], many: int) -> list[tuple[str, float, float
         ("peak of the cold build in MiB", mrl.peak["cold"], 250),
         ("help, of `import argparse`", mrl.seconds["help"] / parser, 2.0),
     ]
-    if many <= 10:
-        made = [("status, beyond `python -c pass`, in ms", (mrl.seconds["status"] - bare) * 1e3, 60)]
+    if many < 10_000:  # what is compared there is how quickly programs start
+        return [("status, beyond `python -c pass`, in ms", (mrl.seconds["status"] - bare) * 1e3, 60), made[-1]]
     return made
 
 
