@@ -244,3 +244,65 @@ def test_calls_grow_by_one_a_known_file(tmp_path: Path) -> None:
         modules = {line.rpartition("|")[2].strip() for line in done.err.splitlines()}
         assert not modules.intersection(HEAVY)
         assert len([name for name in modules if name.startswith("metarunlog")]) < 25
+
+
+# --- the parts ------------------------------------------------------------------------------------------------------
+
+
+def test_what_another_process_wrote_meanwhile_is_not_kept(tmp_path: Path) -> None:
+    """A file of mrl's own is told by its content; but by the content that the decision saw."""
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "trace").write_text("1")
+    where = glance.Glance(tmp_path / "glance", tmp_path)
+    watch = glance.Watch()
+    with watch.on():
+        assert (own / "trace").read_text() == "1"
+    where.keep(watch, "answer", [own])
+    assert where.recall() == "answer"
+    (own / "trace").write_text("2")
+    assert where.recall() is None
+    where.keep(watch, "answer", [own])
+    assert where.recall() is None
+
+
+def test_a_watch_sees_what_is_asked_and_then_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("")
+    (tmp_path / "link").symlink_to("a")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    before = os.stat, os.lstat
+    watch = glance.Watch()
+    with watch.on():
+        assert os.stat in os.supports_follow_symlinks and os.stat in os.supports_dir_fd  # as shutil asks
+        assert (tmp_path / "a").exists() and not (tmp_path / "b").exists() and (tmp_path / "link").is_symlink()
+        assert not (tmp_path / "dangling").exists()
+        os.listdir(tmp_path)
+    assert (os.stat, os.lstat) == before and os.stat in os.supports_dir_fd
+    (tmp_path / "c").exists()
+    seen = {Path(path).name: numbers is not None for path, numbers in watch.seen.items()}
+    assert seen == {"a": True, "b": False, "dangling": False, tmp_path.name: True}
+    assert [Path(path).name for path in watch.links] == ["link"]
+    where = glance.Glance(tmp_path / "kept" / "glance", tmp_path)
+    where.keep(watch, "answer", [tmp_path.parent])
+    assert where.recall() is None  # what a link leads to may come without a trace in its folder
+
+
+@pytest.mark.parametrize("change", ["a", "new", "gone"])
+def test_a_glance_is_held_against_the_files(tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(glance, "GRAIN_NS", 0)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a").write_text("1")
+    (folder / "link").symlink_to("a")
+    time.sleep(0.05)
+    watch = glance.Watch()
+    with watch.on():
+        for name in ("a", "new", "link"):
+            (folder / name).exists()
+        (folder / "link").is_symlink()
+        (tmp_path / "gone").exists()
+    where = glance.Glance(tmp_path / "glance", folder)
+    where.keep(watch, {"n": 1}, [])
+    assert where.recall() == {"n": 1}
+    (tmp_path / "gone" if change == "gone" else folder / change).write_text("2")
+    assert where.recall() is None

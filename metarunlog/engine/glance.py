@@ -27,6 +27,7 @@ _FRESH = 1_000  # files that may be so new that their content has to tell
 _MAX_FRESH = 16 << 20  # bytes of one of them
 
 _stat, _lstat = os.stat, os.lstat
+_ABILITIES: Sequence[set[Callable[..., Any]]] = (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks)
 
 
 class Numbers(NamedTuple):
@@ -56,9 +57,14 @@ class Watch:
             _hooked.append(True)
         _on.append(self)
         os.stat, os.lstat = self._noting(_stat, self.seen), self._noting(_lstat, self.links)
+        able = [functions for functions in _ABILITIES if _stat in functions]
+        for functions in able:
+            functions.add(os.stat)  # modules ask there, when they are imported, what the system can do
         try:
             yield
         finally:
+            for functions in able:
+                functions.discard(os.stat)
             _on.pop()
             os.stat, os.lstat = _stat, _lstat
 
@@ -161,6 +167,8 @@ class Glance:
             return
         try:
             content = {self._name(path): _content(path) for path in fresh}
+            if any(_numbers(path) != watch.seen[path] for path in fresh):
+                return  # somebody else is at work
             columns = [array(kind) for kind in "qqQq"]
             for numbers in (*there.values(), *links.values()):
                 for column, number in zip(columns, numbers, strict=True):
