@@ -157,7 +157,7 @@ class Glance:
                     gone.append(path)
             elif max(numbers.mtime, numbers.ctime) < watch.since - GRAIN_NS:
                 there[path] = numbers
-            elif path.startswith(inside):
+            elif f"{path}/".startswith(inside):
                 fresh.append(path)
             else:
                 return
