@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from metarunlog import analysis
 from metarunlog.analysis import goals, logtail, thin, values
@@ -268,3 +270,18 @@ def test_values_become_json() -> None:
     assert values.param([1, {"b": 2, "a": 1}]) == '[1, {"a": 1, "b": 2}]'
     assert [values.param(v) for v in (math.nan, True, "x", 3)] == [None, True, "x", 3]
     assert values.distinct([1, True, "1"]) == 3
+
+
+@given(
+    st.lists(st.one_of(st.floats(), st.integers(-(10**16), 10**16).map(float), st.floats(-1, 1))),
+    st.sampled_from([5, 10]),
+)
+def test_numbers_are_short_alike_one_by_one_and_all_at_once(numbers: list[float], digits: int) -> None:
+    for number, short in zip(numbers, thin._all_short(np.array(numbers, dtype=float), digits), strict=True):
+        alone = thin._short(number, digits)
+        if short is None or alone is None:
+            assert short is alone
+        elif short != alone:  # halfway between two
+            unit = 10.0 ** (math.floor(math.log10(abs(number))) + 1 - digits)
+            assert abs(abs(short - number) - abs(alone - number)) <= 1e-6 * unit
+            assert len(repr(abs(float(short)))) <= len(repr(abs(float(alone)))) + 2

@@ -16,7 +16,8 @@ PACKAGE = Path(metarunlog.__file__).parent
 #: What each room may import of the package, beside itself. Anything may import errors and files.
 ALLOWED: dict[str, set[str]] = {
     "blocks": set(),
-    "engine": {"blocks"},
+    "fileinfo": set(),
+    "engine": {"blocks", "fileinfo"},
     "bounded": set(),
     "expressions": {"bounded"},
     "grid": {"bounded", "expressions"},
@@ -34,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "project": {"config", "experiment", "git"},
     "launch": {"config", "experiment"},
     "hooks": set(),
-    "logs": {"blocks", "hooks", "project"},
+    "logs": {"blocks", "fileinfo", "hooks", "project"},
     "report": {"analysis"},  # how a value is shown is decided where it is made
     "analysis": {"logs"},
     "tasks": {"analysis", "batch", "config", "engine", "experiment", "hooks", "launch", "logs", "project", "report"},

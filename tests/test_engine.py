@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import BIN, ProjectDir, wait_until_gone
 
-from metarunlog.engine.disk import GRAIN_NS, Disk, now_ns
+from metarunlog.engine.disk import Disk, now_ns
 from metarunlog.engine.journal import Journal
 from metarunlog.engine.listing import Scope
 from metarunlog.engine.lock import locked
@@ -23,6 +23,7 @@ from metarunlog.engine.spec import Graph, Job, Place, Spec, short_name
 from metarunlog.engine.staleness import Judge
 from metarunlog.engine.workers import Workers
 from metarunlog.errors import LockedError
+from metarunlog.fileinfo import GRAIN_NS
 
 
 def trace(n: int = 0) -> dict[str, Any]:

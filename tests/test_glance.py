@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 from support import BIN, TEMPLATE, ProjectDir, new_project
 
+from metarunlog import fileinfo
 from metarunlog.cli import analyze, main, makebatch, status
-from metarunlog.engine import disk, glance
+from metarunlog.engine import glance
 from metarunlog.experiment import Experiment
 from metarunlog.project import Project
+from metarunlog.tasks.graph import analysis
 
 FUNCTIONS = """
 import json
@@ -54,8 +56,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(made.root)
         patch.setenv("PWD", str(made.root))
-        patch.setattr(glance, "GRAIN_NS", 20_000_000)
-        patch.setattr(disk, "GRAIN_NS", 20_000_000)
+        patch.setattr(fileinfo, "GRAIN_NS", 20_000_000)
         yield made
 
 
@@ -291,7 +292,7 @@ def test_a_watch_sees_what_is_asked_and_then_is_gone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", ["a", "new", "gone"])
 def test_a_glance_is_held_against_the_files(tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(glance, "GRAIN_NS", 0)
+    monkeypatch.setattr(fileinfo, "GRAIN_NS", 0)
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "a").write_text("1")
@@ -308,3 +309,15 @@ def test_a_glance_is_held_against_the_files(tmp_path: Path, change: str, monkeyp
     assert where.recall() == {"n": 1}
     (tmp_path / "gone" if change == "gone" else folder / change).write_text("2")
     assert where.recall() is None
+
+
+def test_a_graph_sees_the_packages_as_they_are_now(
+    logged: ProjectDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that goes on for days, as --watch does, decides by what is installed, not by what was."""
+    monkeypatch.syspath_prepend(str(tmp_path / "lib"))
+    made = Project.find(logged.root).experiment("1")
+    for version in ("9.1", "9.2"):
+        (tmp_path / "lib" / f"pandas-{version}.0.dist-info").mkdir(parents=True)
+        assert analysis(made).specs["parse:0001/001"].versions["pandas"] == version
+        shutil.rmtree(tmp_path / "lib")

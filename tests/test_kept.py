@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support import ProjectDir
 
+from metarunlog import fileinfo
 from metarunlog.logs import kept
 from metarunlog.logs.metrics import Metric
 
@@ -38,7 +39,7 @@ def ask(path: Path, pickle: Path) -> int:
 
 
 def test_a_pickle_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "_GRAIN_NS", 0)
+    monkeypatch.setattr(fileinfo, "GRAIN_NS", 0)
     path, pickle = tmp_path / "metrics.json", tmp_path / "001.pkl"
     pickle.write_bytes(b"one")
     time.sleep(0.02)
@@ -74,8 +75,9 @@ def test_the_overview_is_that_of_reading_all(logged: ProjectDir) -> None:
     assert {Path(pickle).stem for pickle in held} >= {"001", "004"}
     made = {path.name: path.read_bytes() for path in sections.glob("*.json") if "." not in path.stem}
     assert {"results.json", "effects.json"} <= made.keys()
-    (memory / "metrics.json").unlink()
+    damaged = (memory / "metrics.json").read_text().replace("3.0", "77.0")  # as whoever trusts it would see
+    (memory / "metrics.json").write_text(damaged)
     for name in made:
         (sections / name).unlink()
-    logged.mrl("analyze")
+    logged.mrl("analyze", "--verify")
     assert {path.name: path.read_bytes() for path in sections.glob("*.json") if "." not in path.stem} == made

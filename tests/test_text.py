@@ -344,6 +344,26 @@ def test_any_text_gives_tables_or_a_reason(rows: list[str]) -> None:
         assert len({len(column.values) for column in table.columns}) == 1 and len(table.columns[0].values) > 1
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("loss 0.5 took 12:30", "loss 0.25 took 12:345"),  # a time, and two numbers
+        (" loss 0 gpu1000 loss 0 loss 0", " loss 0 gpu0 loss 0 loss 1"),  # any digits of a word, and those of a name
+        ("step 3 layer1 loss 0.5", "step 3 layer2 loss 0.25"),
+        ("iter 5 loss 0.5", "ite5r  loss 0.5"),
+    ],
+)
+def test_what_differs_in_digits_only_may_be_of_two_shapes(one: str, other: str) -> None:
+    text = "".join(f"{line}\n" for line in [one, one, other, other] * lines.MANY).encode()
+    found = []
+    for many in (lines.MANY, 10**9):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(lines, "MANY", many)
+            made = lines.read_rows(text)
+        found.append({row.shape.key: sorted(zip(row.places, *row.columns, strict=True)) for row in made})
+    assert found[0] == found[1]
+
+
 NUMBER = st.one_of(
     st.integers(-5, 10**9 - 1).map(str),  # from 10**9 on they may be times
     st.floats(-1e9, 1e9, exclude_min=True, exclude_max=True).map(repr),

@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from metarunlog import blocks
+from metarunlog import blocks, fileinfo
 from metarunlog.engine.listing import names_digest
+from metarunlog.fileinfo import Numbers, settled
 
 if TYPE_CHECKING:
     from metarunlog.engine.spec import Place
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 #: [size, mtime_ns, inode, ctime_ns, digest]; None for a file that is not there. JSON as it stands.
 FileState = Sequence[int | str] | None
 
-#: A change this close before a state was taken may be hidden by an equal time; FAT and some network disks count 2 s.
-GRAIN_NS = 2_000_000_000
 _BLOCKS = "blocks:"
 GONE = "gone"
 
@@ -36,22 +35,14 @@ class Disk:
         self.place = place
         self.since = now_ns()  # before any file was asked for
         self._trust = trust
-        self._stats: dict[str, tuple[int, int, int, int] | None] = {}
+        self._stats: dict[str, Numbers | None] = {}
         self._digests: dict[str, str] = {}
 
-    def numbers(self, key: str) -> tuple[int, int, int, int] | None:
+    def numbers(self, key: str) -> Numbers | None:
         """Size, mtime_ns, inode, ctime_ns; None where there is no such file."""
-        try:
-            return self._stats[key]
-        except KeyError:
-            pass
-        try:
-            s = os.stat(self.place.path(key))
-            found = (s.st_size, s.st_mtime_ns, s.st_ino, s.st_ctime_ns)
-        except OSError:
-            found = None
-        self._stats[key] = found
-        return found
+        if key not in self._stats:
+            self._stats[key] = fileinfo.numbers(self.place.path(key))
+        return self._stats[key]
 
     def digest(self, key: str, old: FileState = None) -> str:
         """Of the content, see `file_digest`; of a folder, of the names in it; `gone` for what cannot be read."""
@@ -76,7 +67,7 @@ class Disk:
         numbers = self.numbers(key)
         if old is None or numbers is None:
             return old is None and numbers is None
-        if self._trust and numbers == tuple(old[:4]) and max(numbers[1], numbers[3]) < at - GRAIN_NS:
+        if self._trust and numbers == tuple(old[:4]) and settled(numbers, at):
             return True
         return (numbers[0] == old[0] or os.path.isdir(self.place.path(key))) and self.digest(key) == old[4]
 
@@ -85,7 +76,7 @@ class Disk:
         numbers = self.numbers(key)
         if old is None or numbers is None:
             return old is None and numbers is None
-        return numbers == tuple(old[:4]) and max(numbers[1], numbers[3]) < at - GRAIN_NS
+        return numbers == tuple(old[:4]) and settled(numbers, at)
 
     def moved(self, key: str, old: FileState) -> FileState:
         """The state of a file whose content is that of `old`, with its numbers as they were when it was asked for."""

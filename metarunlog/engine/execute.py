@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from metarunlog import files
+from metarunlog import fileinfo, files
 from metarunlog.engine import listing
 from metarunlog.engine.conflicts import Clash, Conflicts
 from metarunlog.engine.disk import GONE, Disk, FileState, file_digest, now_ns
@@ -20,8 +20,8 @@ from metarunlog.engine.journal import Trace
 from metarunlog.engine.seen import Seen
 from metarunlog.engine.spec import VERIFY, Job, Spec
 from metarunlog.engine.staleness import Judge, kept_args
-from metarunlog.engine.tracing import Numbers
 from metarunlog.engine.workers import Result, Workers
+from metarunlog.fileinfo import Numbers
 
 _CHANGED = "changed while it was used"  # in place of a digest of code: stale the next time
 
@@ -251,10 +251,9 @@ def remove_with_folders(path: Path, top: Path) -> None:
 def _digest_of(path: str, numbers: Numbers) -> str:
     try:
         digest = file_digest(path)
-        s = os.stat(path)
     except OSError:
         return GONE
-    return digest if (s.st_size, s.st_mtime_ns, s.st_ino, s.st_ctime_ns) == numbers else GONE
+    return digest if fileinfo.numbers(path) == numbers else GONE
 
 
 def _last_line(text: str) -> str:

@@ -16,27 +16,20 @@ import zlib
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from metarunlog import __version__, files
-from metarunlog.engine.disk import GRAIN_NS, file_digest
+from metarunlog import __version__, fileinfo, files
+from metarunlog.engine.disk import file_digest
 from metarunlog.engine.listing import names_digest
+from metarunlog.fileinfo import Numbers, settled
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _FRESH = 1_000  # files that may be so new that their content has to tell
 _MAX_FRESH = 16 << 20  # bytes of one of them
 
+_STARTED = time.time_ns()
 _stat, _lstat = os.stat, os.lstat
 _ABILITIES: Sequence[set[Callable[..., Any]]] = (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks)
-
-
-class Numbers(NamedTuple):
-    """What changes when a file or folder does; times in ns."""
-
-    size: int
-    mtime: int
-    inode: int
-    ctime: int
 
 
 class Watch:
@@ -77,14 +70,16 @@ class Watch:
     def look(self, path: str) -> None:
         """Note a file or folder, before it is read."""
         if path not in self.seen:
-            self.seen[path] = _numbers(path)
+            self.seen[path] = fileinfo.numbers(path)
 
     def holds(self, folders: Sequence[Path]) -> bool:
         """Whether nothing of what was looked at in some folders, or these files, has changed since."""
         inside = tuple(f"{folder}/" for folder in folders)
         same = {str(folder) for folder in folders}
         return all(
-            _numbers(path) == numbers for path, numbers in self.seen.items() if path.startswith(inside) or path in same
+            fileinfo.numbers(path) == numbers
+            for path, numbers in self.seen.items()
+            if path.startswith(inside) or path in same
         )
 
     def _noting(self, ask: Callable[..., os.stat_result], seen: dict[str, Numbers | None]) -> Any:
@@ -97,7 +92,7 @@ class Watch:
             except OSError:
                 kind.setdefault(_absolute(path), None)
                 raise
-            kind.setdefault(_absolute(path), _of(found))
+            kind.setdefault(_absolute(path), fileinfo.numbers_of(found))
             return found
 
         return noted
@@ -126,8 +121,11 @@ class Glance:
             column.frombytes(data[start : start + 8 * len(names)])
             columns.append(column)
             start += 8 * len(names)
-        here = os.open(".", os.O_RDONLY)  # names are looked up from the base: a short way
         try:
+            here = os.open(".", getattr(os, "O_PATH", os.O_RDONLY))  # it need not be readable
+        except OSError:
+            return None
+        try:  # names are looked up from the base: a short way
             os.chdir(self._base)
             same = _are_same(names, columns, head["links"]) and _are_gone(head["gone"])
             return head["answer"] if same and _have_content(head["fresh"]) else None
@@ -145,6 +143,9 @@ class Glance:
         """
         for path in _own_code():
             watch.look(path)
+            numbers = watch.seen[path]
+            if numbers is None or not settled(numbers, _STARTED):
+                return  # what this process decides by is not that code
         for folder in sys.path:
             watch.look(_absolute(folder or "."))
         there, gone, fresh = dict[str, Numbers](), list[str](), list[str]()
@@ -155,7 +156,7 @@ class Glance:
                     return  # a link that leads nowhere yet
                 if not watch.seen.get(os.path.dirname(path)):  # a folder's own numbers tell what comes into it
                     gone.append(path)
-            elif max(numbers.mtime, numbers.ctime) < watch.since - GRAIN_NS:
+            elif settled(numbers, watch.since):
                 there[path] = numbers
             elif f"{path}/".startswith(inside):
                 fresh.append(path)
@@ -163,11 +164,11 @@ class Glance:
                 return
         links = {path: numbers for path, numbers in watch.links.items() if numbers is not None}
         gone += [path for path, numbers in watch.links.items() if numbers is None]
-        if any(max(one.mtime, one.ctime) >= watch.since - GRAIN_NS for one in links.values()) or len(fresh) > _FRESH:
+        if not all(settled(one, watch.since) for one in links.values()) or len(fresh) > _FRESH:
             return
         try:
             content = {self._name(path): _content(path) for path in fresh}
-            if any(_numbers(path) != watch.seen[path] for path in fresh):
+            if any(fileinfo.numbers(path) != watch.seen[path] for path in fresh):
                 return  # somebody else is at work
             columns = [array(kind) for kind in "qqQq"]
             for numbers in (*there.values(), *links.values()):
@@ -234,17 +235,6 @@ def _own_code() -> list[str]:
 def _absolute(path: Any) -> str:
     name = os.fsdecode(path)
     return (name if name.startswith("/") else os.path.join(os.getcwd(), name)).rstrip("/") or "/"
-
-
-def _numbers(path: str) -> Numbers | None:
-    try:
-        return _of(_stat(path))
-    except OSError:
-        return None
-
-
-def _of(found: os.stat_result) -> Numbers:
-    return Numbers(found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns)
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:

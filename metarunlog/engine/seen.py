@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from metarunlog import files
 from metarunlog.engine.listing import Found, Listing, Scope, found
-from metarunlog.engine.tracing import Numbers, Recorder
+from metarunlog.engine.tracing import Recorder
+from metarunlog.fileinfo import Numbers
 
 _SYSTEM = ("/proc/", "/sys/", "/dev/", "/usr/", "/etc/", "/lib/", "/lib64/", "/var/cache/")
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep

@@ -22,9 +22,10 @@ from functools import wraps
 from types import FrameType
 from typing import Any
 
-from metarunlog import files
+from metarunlog import fileinfo, files
 from metarunlog.engine import listing
 from metarunlog.engine.listing import Listing, Scope
+from metarunlog.fileinfo import Numbers
 
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _SPAWNS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn")
@@ -44,8 +45,6 @@ _PKGUTIL = re.compile(r"[/\\]pkgutil\.py$")  # by which users look for plugins o
 _SHOWS_SOURCE = re.compile(r"[/\\](linecache|tokenize)\.py$")
 _PATH_GLOB = frozenset({"_select_from", "_iterate_directories", "_select_recursive"})  # of pathlib, below Path.glob
 _OWN = (files.META, files.CONFIG, files.LEDGER)  # what counts of them for load and summary comes as arguments
-
-Numbers = tuple[int, int, int, int]
 
 
 @dataclass
@@ -147,14 +146,14 @@ class Recorder:
             caller = _caller().f_code.co_filename
             if _IMPORTER.search(caller):
                 if path.endswith(".py") and path not in self.imports:
-                    self.imports[path] = _numbers(path)
+                    self.imports[path] = fileinfo.numbers(path)
                     self._note("i", path, self.imports[path])
                 return
             if _SHOWS_SOURCE.search(caller):
                 return
         if os.path.basename(path) in _OWN and _is_ours():
             return
-        self.reads[path] = _numbers(path)
+        self.reads[path] = fileinfo.numbers(path)
         self._note("r", path, self.reads[path])
 
     def _write(self, path: str | None) -> None:
@@ -314,14 +313,6 @@ def _absolute(name: Any) -> str | None:
         return os.path.normpath(os.path.join(os.getcwd(), os.fsdecode(name)))
     except (TypeError, OSError):
         return None
-
-
-def _numbers(path: str) -> Numbers | None:
-    try:
-        s = os.stat(path)
-    except OSError:
-        return None
-    return (s.st_size, s.st_mtime_ns, s.st_ino, s.st_ctime_ns)
 
 
 def _program(args: tuple[Any, ...]) -> str:

@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metarunlog import files, hooks
+from metarunlog import fileinfo, files, hooks
 from metarunlog.logs import kept
 from metarunlog.logs.find import LogFile, find, readers
 from metarunlog.logs.metrics import Metric, metrics_of, summary_frame
@@ -95,7 +95,7 @@ def refresh(
         files.write_if_changed(pickle, dump(parsed))
     if not parsed.marks:
         return []
-    files.write(marks, dump_marks(parsed.marks, _numbers(pickle), version))
+    files.write(marks, dump_marks(parsed.marks, fileinfo.numbers_of(pickle.stat()), version))
     return [marks]
 
 
@@ -105,18 +105,12 @@ def _before(pickle: Path, marks_path: Path, version: int) -> dict[str, Before]:
 
     marks = files.read(marks_path)
     try:
-        if marks is None or not (known := read_marks(marks, _numbers(pickle), version)):
+        if marks is None or not (known := read_marks(marks, fileinfo.numbers_of(pickle.stat()), version)):
             return {}
         tables = read_file(pickle)
         return {path: Before(mark, [tables[name] for name in mark["tables"]]) for path, mark in known.items()}
     except (OSError, UnreadablePickle, KeyError):
         return {}
-
-
-def _numbers(path: Path) -> tuple[int, int, int, int]:
-    """What changes when a file is written, copied, or replaced."""
-    info = path.stat()
-    return info.st_size, info.st_mtime_ns, info.st_ino, info.st_ctime_ns
 
 
 def load(

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from metarunlog import __version__, files
+from metarunlog import __version__, fileinfo, files
 from metarunlog.logs.metrics import Metric
 
 _VERSION = f"{__version__} 1"  # the last part: raise it when the metrics of the same tables change
-_GRAIN_NS = 2_000_000_000  # a pickle this new may change, and its numbers stay
 _on: list[Kept] = []
 
 Metrics = Mapping[tuple[str, str], Metric]
@@ -34,12 +33,12 @@ class Kept:
 
     def get(self, pickle: Path, read: Callable[[], Metrics]) -> Metrics:
         """The metrics of a pickle: as they were, where it has not changed since, else what `read` finds in it."""
-        numbers = _numbers(pickle)
+        numbers = fileinfo.numbers(pickle)
         known = self._known.get(str(pickle))
-        if known is not None and known[0] == numbers:
+        if known is not None and numbers is not None and known[0] == list(numbers):
             return {(table, column): Metric(*values) for table, column, *values in known[1]}
         metrics = read()
-        if numbers is not None and max(numbers[1], numbers[3]) < self._since - _GRAIN_NS:
+        if numbers is not None and fileinfo.settled(numbers, self._since):
             self._known[str(pickle)] = [numbers, [[*key, *values] for key, values in metrics.items()]]
             self._new = True
         return metrics
@@ -65,14 +64,6 @@ def using(path: Path) -> Iterator[None]:
 
 def current() -> Kept | None:
     return _on[-1] if _on else None
-
-
-def _numbers(pickle: Path) -> list[int] | None:
-    try:
-        info = os.stat(pickle)
-    except OSError:
-        return None
-    return [info.st_size, info.st_mtime_ns, info.st_ino, info.st_ctime_ns]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from metarunlog.errors import InputError
 from metarunlog.experiment import Experiment
 from metarunlog.tasks import overview, parse, report, section
 from metarunlog.tasks.function import Functions
-from metarunlog.tasks.names import Names
+from metarunlog.tasks.names import Names, package_versions
 
 
 def analysis(
@@ -90,6 +90,7 @@ def _analysis(
     stale: Mapping[str, Sequence[str]],
 ) -> Iterator[Spec]:
     config = experiment.config
+    package_versions.cache_clear()  # --watch goes on for days: packages may be others by now
     parses = [parse.spec(experiment, sub, functions, names) for sub in experiment.subs]
     yield from parses
     sections: dict[str, list[Spec]] = {}
