@@ -9,13 +9,40 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 SLOWER = 1 if sys.gettrace() is None else 8  # what coverage makes of a bound of time
+T = TypeVar("T")
 BIN = Path(sys.executable).parent  # where `mrl` and `doit` are, also without PATH
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """What takes no longer of the processor: for what would take minutes if it were wrong, not to tell 1 s from 2 s."""
+    start = time.process_time()
+    yield
+    assert time.process_time() - start < seconds * SLOWER
+
+
+def calls(function: Callable[[], T]) -> tuple[int, T]:
+    """How many functions are called, and the result: a measure of work that no other load on the machine changes."""
+    counted = 0
+
+    def count(_frame: object, event: str, _arg: object) -> None:
+        nonlocal counted
+        counted += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        result = function()
+    finally:
+        sys.setprofile(before)
+    return counted, result
 
 
 @dataclass(frozen=True)

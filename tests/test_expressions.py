@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-import time
 import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import at_most
 
 from metarunlog.bounded import ExpressionError
 from metarunlog.expressions import Condition, condition, evaluate, longest
@@ -194,11 +194,9 @@ def test_anything_else_is_an_error(text: str) -> None:
     ],
 )
 def test_what_would_grow_fails_at_once(text: str) -> None:
-    start = time.process_time()
-    with pytest.raises(ExpressionError):
+    with at_most(2), pytest.raises(ExpressionError):
         evaluate(text)
-    # some 0.3 s; ten times that with coverage on a busy machine; without bounds, minutes or all of the memory
-    assert time.process_time() - start < 8
+        # without bounds, minutes or all of the memory
 
 
 def test_what_would_grow_takes_little_memory() -> None:
@@ -225,9 +223,8 @@ def test_a_deep_caller_gets_an_expression_error_too() -> None:
 
 def test_a_large_literal_is_fine() -> None:
     rows = [{"opt": "sgd", "lr": i / 7, "seed": i} for i in range(5000)]
-    start = time.process_time()
-    assert evaluate(repr(rows)) == rows
-    assert time.process_time() - start < 8
+    with at_most(2):
+        assert evaluate(repr(rows)) == rows
 
 
 _ATOMS = st.sampled_from(["1", "0.5", "x", "y", "[1, 2]", "'ab'", "None", "range(3)", "{'a': 1}", "10**8", "[0] * 9"])
@@ -310,9 +307,8 @@ def test_a_condition_is_quick_over_many_rows() -> None:
     wanted = Condition("lr * 10 < wd and opt == 'sgd' or lr > 9990")
     assert wanted.names == {"lr", "wd", "opt"}
     rows = [{"lr": i, "wd": 200, "opt": "sgd"} for i in range(10_000)]
-    start = time.process_time()
-    assert sum(map(wanted.holds, rows)) == 20 + 9
-    assert time.process_time() - start < 8
+    with at_most(2):
+        assert sum(map(wanted.holds, rows)) == 20 + 9
 
 
 def test_a_condition_is_as_new_after_an_error() -> None:

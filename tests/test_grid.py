@@ -5,12 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import string
-import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import SLOWER
+from support import at_most
 
 from metarunlog.grid import IDS, JINJA_WORDS, Directive, DirectiveError, canonical, expand, read
 
@@ -127,15 +126,12 @@ def test_the_value_ends_where_it_ends(tail: str, value: list[object]) -> None:
 
 def test_a_long_line_is_read_in_time() -> None:
     rows = [{"opt": "sgd", "lr": i} for i in range(5000)]
-    start = time.process_time()
-    one = read(f"<!-- MRL:params = {rows!r} -->", 1)
-    assert one is not None and one.value == rows
-    assert time.process_time() - start < 3 * SLOWER
+    with at_most(3):
+        one = read(f"<!-- MRL:params = {rows!r} -->", 1)
+        assert one is not None and one.value == rows
     for text in ("[" + "1," * 3_000_000, "(" * 3_000_000 + "a", "#" * 300_000, "!@" * 150_000 + "a"):
-        start = time.process_time()
-        with pytest.raises(DirectiveError):
+        with at_most(2), pytest.raises(DirectiveError):
             read(f"# MRL:grid['a'] = {text}", 1)
-        assert time.process_time() - start < 2 * SLOWER
 
 
 # Expansion
@@ -251,8 +247,7 @@ def test_count_and_order_of_any_grid(axes: dict[str, list[object]], rows: list[o
 
 
 def test_ten_thousand_points_are_quick() -> None:
-    start = time.process_time()
-    points = expand([grid(name, list(range(10))) for name in "abcd"] + [where("a + b < c + d + 100")])
-    assert len(points) == 10_000
-    assert len({canonical(point) for point in points}) == 10_000
-    assert time.process_time() - start < 3 * SLOWER
+    with at_most(3):
+        points = expand([grid(name, list(range(10))) for name in "abcd"] + [where("a + b < c + d + 100")])
+        assert len(points) == 10_000
+        assert len({canonical(point) for point in points}) == 10_000

@@ -150,7 +150,7 @@ def test_a_huge_range_of_ids_is_no_wait(project: ProjectDir) -> None:
     project.configure(run="true")
     begun = time.monotonic()
     assert len(project.mrl("run", "-n", "--only", "1-9999999999", "--json").json["ran"]) == 4
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 60  # it would be hours
 
 
 def test_a_description_that_is_no_text(project: ProjectDir) -> None:

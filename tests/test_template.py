@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import codecs
 import re
-import time
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support import SLOWER
+from support import at_most
 
 from metarunlog.errors import Exit, TemplateError
 from metarunlog.template import Template
@@ -228,19 +227,17 @@ def test_what_the_encoding_cannot_hold_is_an_error() -> None:
 def test_large_files_are_quick() -> None:
     line = "some { text } with <things> = and more of them; \t\r\n"
     text = line * 25_000 + "lr = {{v}}\n" + line * 5
-    start = time.process_time()
-    assert len(text) > 1e6
-    assert render(text + "# MRL:grid['v'] = [1]\n") == text.replace("{{v}}", "1").encode()
-    assert time.process_time() - start < 5 * SLOWER
+    with at_most(5):
+        assert len(text) > 1e6
+        assert render(text + "# MRL:grid['v'] = [1]\n") == text.replace("{{v}}", "1").encode()
 
 
 def test_many_renders_are_quick() -> None:
     body = "".join(f"key{i}: {{{{lr}}}} and {{{{seed}}}} # {i}\r\n" for i in range(40))
     template = Template.parse(f"{body}# MRL:grid['seed'] = range(10000)\r\n# MRL:grid['lr'] = [0.1]\r\n".encode(), "f")
-    start = time.process_time()
-    found = {template.render({**params, **IDS}) for params in template.params}
-    assert len(found) == 10_000
-    assert time.process_time() - start < 5 * SLOWER
+    with at_most(5):
+        found = {template.render({**params, **IDS}) for params in template.params}
+        assert len(found) == 10_000
 
 
 # Errors
@@ -350,9 +347,8 @@ def test_a_broken_directive_is_an_error_with_its_line(line: str, message: str) -
     ],
 )
 def test_runaway_and_forbidden_things_are_errors_at_once(text: str) -> None:
-    start = time.process_time()
-    message = fails(text)
-    assert time.process_time() - start < 2 * SLOWER
+    with at_most(2):
+        message = fails(text)
     assert message.startswith("conf.yaml:") and "object at 0x" not in message
 
 
