@@ -28,7 +28,7 @@ LAST = "last"
 ASIDE = "aside"  # folder in MEMORY: copies of files that a running function changes
 REPLACED = "replaced"  # folder in MEMORY: files of users and runs that were asked to be replaced
 GLANCE = "glance"  # folder in MEMORY: what came of decisions, for as long as nothing has changed
-METRICS = "metrics.json"  # file in MEMORY: of pickles that are as they were
+KEPT = "kept"  # folder in MEMORY: what was made of pickles that are as they were
 ARCHIVE = "archive"  # folder in MEMORY: sub-experiments that were put away
 
 #: Audit event by which metarunlog.summary says which folders it looks at: (folder, glob pattern).

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from metarunlog import analysis
+from metarunlog.analysis.plots import plots, text
 from metarunlog.report import blocks, pages
 from metarunlog.report.model import Report, SubExp
 
@@ -169,14 +170,16 @@ def hostile_report(outdir: Path) -> Report:
     made, _ = blocks.to_blocks(returned, outdir, "s")
     params: list[Any] = [[HOSTILE, [HOSTILE, 2]]]
     line = {"id": "001", "y": [1, 2]}
-    curves = {"ids": ["001"], "params": params, "partial": [HOSTILE]}
-    curves |= {"metrics": [{"name": HOSTILE, "goal": "low", "xlabel": HOSTILE, "x": [1, 2], "lines": [line]}]}
-    points = {"ids": ["001", "002"], "params": params}
-    points |= {"metrics": [{"name": HOSTILE, "stat": "min", "goal": "low", "values": [1, 2]}]}
+    metric = {"name": HOSTILE, "goal": "low", "xlabel": HOSTILE, "grids": [[1, 2]], "lines": [line]}
+    data = {"ids": text(["001"]), "params": text(params), "metrics": text([metric])}
+    curves = plots("curves", [HOSTILE], data, [HOSTILE])
+    metric = {"name": HOSTILE, "stat": "min", "goal": "low", "values": [1, 2]}
+    data = {"ids": text(["001", "002"]), "params": text(params), "metrics": text([metric])}
+    points = {view: plots(view, [HOSTILE], data) for view in ("effects", "parallel")}
     rows = [{"id": id, "state": HOSTILE, "params": [HOSTILE], "metrics": [[1, 2, 3]]} for id in ("001", "002")]
     results = {"params": [HOSTILE], "varying": 1, "metrics": [{"name": HOSTILE, "goal": "low"}], "rows": rows}
     card = {"id": "001", "params": [[HOSTILE, HOSTILE]], "config": [{"name": HOSTILE, "text": HOSTILE}]}
-    card |= {"log": {"lines": [HOSTILE, "\x00\x1b[0m"], "cut": True}, "curves": {"view": "curves", **curves}}
+    card |= {"log": {"lines": [HOSTILE, "\x00\x1b[0m"], "cut": True}, "curves": curves}
     card["run"] = {
         "state": HOSTILE,
         "command": HOSTILE,
@@ -194,8 +197,8 @@ def hostile_report(outdir: Path) -> Report:
     overview: list[tuple[str, tuple[dict[str, Any], ...]]] = [
         ("results", (view("results", results),)),
         ("curves", (view("curves", curves),)),
-        ("effects", (view("effects", points),)),
-        ("parallel", (view("parallel", points),)),
+        ("effects", (view("effects", points["effects"]),)),
+        ("parallel", (view("parallel", points["parallel"]),)),
         ("mine", tuple(made)),
         ("bad", (blocks.error_block(HOSTILE, HOSTILE, HOSTILE), blocks.waiting_block(HOSTILE))),
     ]

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metarunlog import analysis
-from metarunlog.analysis import goals, logtail, thin, values
+from metarunlog.analysis import goals, learning_curves, logtail, thin, values
 from metarunlog.errors import MrlError
 
 PARAMS = {
@@ -59,6 +59,13 @@ def view_of(returned: Any) -> dict[str, Any]:
     assert (rtype, header) == ("view", None)
     json.dumps(data, allow_nan=False)
     return dict(data)
+
+
+def drawn(view: dict[str, Any]) -> dict[str, Any]:
+    """What the script of a view gets."""
+    found: dict[str, Any] = json.loads(view["json"])
+    assert found["view"] == view["view"] and [metric["name"] for metric in found["metrics"]] == view["metrics"]
+    return found
 
 
 def test_exported_functions_have_a_version_and_known_parameters() -> None:
@@ -108,19 +115,20 @@ def test_results_without_any_log(exp: Path, dparams: pd.DataFrame) -> None:
         (exp / id / "log.csv").unlink()
     view = view_of(analysis.results(str(exp), list(PARAMS), dparams, "acc"))
     assert view["metrics"] == [] and len(view["rows"]) == 3
-    assert view_of(analysis.curves(str(exp), list(PARAMS), dparams))["metrics"] == []
-    assert view_of(analysis.effects(str(exp), list(PARAMS), dparams))["metrics"] == []
+    assert drawn(view_of(analysis.curves(str(exp), list(PARAMS), dparams)))["metrics"] == []
+    assert drawn(view_of(analysis.effects(str(exp), list(PARAMS), dparams)))["metrics"] == []
 
 
 def test_curves_share_an_axis_and_show_where_a_run_ended(exp: Path, dparams: pd.DataFrame) -> None:
     view = view_of(analysis.curves(str(exp), list(PARAMS), dparams))
-    assert view["ids"] == ["001", "002", "003"] and view["partial"] == []
-    assert view["params"] == [["lr", [0.1, 0.01, 0.01]], ["opt", ["sgd", "sgd", "adam"]]]
-    loss, acc = view["metrics"]
-    assert (loss["name"], loss["xlabel"], loss["x"]) == ("loss", "step", [1, 2, 3])
+    data = drawn(view)
+    assert data["ids"] == ["001", "002", "003"] and view["partial"] == []
+    assert data["params"] == [["lr", [0.1, 0.01, 0.01]], ["opt", ["sgd", "sgd", "adam"]]]
+    loss, acc = data["metrics"]
+    assert (loss["name"], loss["xlabel"], loss["grids"]) == ("loss", "step", [[1, 2, 3], [1, 2]])
     assert loss["lines"] == [
         {"id": "001", "y": [2, 1, 0.5]},
-        {"id": "002", "y": [2.5, 9e9], "end": {"x": 3, "kind": "nan"}},
+        {"id": "002", "y": [2.5, 9e9], "end": {"x": 3, "kind": "nan"}, "grid": 1},
     ]
     assert "end" not in acc["lines"][1]
 
@@ -132,19 +140,50 @@ def test_curves_of_sparse_columns_of_several_tables(exp: Path, dparams: pd.DataF
     config = exp.parents[1] / ".mrl.cfg"
     config.write_text('{"name": "p", "outdir": "exp", "logs": {"log": "log.csv", "eval": "eval.csv"}}')
     view = view_of(analysis.curves(str(exp), list(PARAMS), dparams))
-    plots = {plot["name"]: plot for plot in view["metrics"]}
+    plots = {plot["name"]: plot for plot in drawn(view)["metrics"]}
     assert list(plots) == ["log/loss", "val", "eval/loss"]
-    assert plots["val"]["x"] == [2, 4]
+    assert plots["val"]["grids"] == [[2, 4]]
     assert plots["val"]["lines"][0] == {"id": "001", "y": [0.5, 0.4]}  # an empty cell is not the end of a run
-    assert (plots["eval/loss"]["xlabel"], plots["eval/loss"]["x"]) == ("row", [1, 2])
+    assert (plots["eval/loss"]["xlabel"], plots["eval/loss"]["grids"]) == ("row", [[1, 2]])
+
+
+def test_curves_go_by_row_where_one_has_no_axis(exp: Path, dparams: pd.DataFrame) -> None:
+    (exp / "002" / "log.csv").write_text("loss,acc\n3,0.1\n4,0.2\n")
+    [loss] = drawn(view_of(analysis.curves(str(exp), list(PARAMS), dparams, "loss")))["metrics"]
+    assert (loss["xlabel"], loss["grids"]) == ("row", [[1, 2, 3], [1, 2]])
+    assert [line["y"] for line in loss["lines"]] == [[2, 1, 0.5], [3, 4]]
+
+
+def test_curves_of_runs_that_share_no_x_are_put_on_one_axis() -> None:
+    rng = np.random.default_rng(1)
+
+    def run(id: str, by_row: bool) -> learning_curves.Run:
+        x = np.sort(rng.random(50) * 1000)
+        frame = pd.DataFrame({"time": x, "loss": x * 2})
+        frame.attrs["x"] = "time"
+        return learning_curves.run_of({"log": frame}, 60, by_row=by_row)
+
+    data = drawn(learning_curves.plots_of([f"{i:03}" for i in range(200)], run, 60))
+    [loss] = data["metrics"]
+    positions = sorted(set().union(*loss["grids"]))
+    assert len(positions) <= 60 and positions[0] >= 0 and positions[-1] <= 1000 and len(loss["lines"]) == 200
+    for line in loss["lines"]:
+        grid = loss["grids"][line.get("grid", 0)]
+        assert len(grid) == len(line["y"]) and grid == sorted(set(grid))
+        assert all(abs(y - 2 * x) <= 2 * (positions[1] - positions[0]) * 2 for x, y in zip(grid, line["y"]))
+
+
+@pytest.mark.parametrize(("runs", "each"), [(1, 300), (400, 300), (401, 150), (1000, 74), (10_000, 60)])
+def test_a_plot_of_many_lines_has_fewer_points_each(runs: int, each: int) -> None:
+    assert learning_curves.points(runs) == each
 
 
 def test_effects_start_with_the_metric_that_matters(exp: Path, dparams: pd.DataFrame) -> None:
-    view = view_of(analysis.effects(str(exp), list(PARAMS), dparams))
+    view = drawn(view_of(analysis.effects(str(exp), list(PARAMS), dparams)))
     assert [name for name, _ in view["params"]] == ["lr", "opt"]
     assert view["metrics"][0] == {"name": "loss", "stat": "min", "goal": "low", "values": [0.5, 2.5, None]}
     assert view["metrics"][1]["stat"] == "max"
-    assert view_of(analysis.parallel(str(exp), list(PARAMS), dparams))["metrics"] == view["metrics"]
+    assert drawn(view_of(analysis.parallel(str(exp), list(PARAMS), dparams)))["metrics"] == view["metrics"]
 
 
 def test_card_collects_what_a_run_left(exp: Path) -> None:
@@ -167,7 +206,7 @@ def test_card_collects_what_a_run_left(exp: Path) -> None:
     assert view["config"] == [{"name": "conf.yaml", "text": "lr: 0.1\n"}]
     assert view["log"]["lines"][:3] == ["start", "100%", "\ufffd bytes"] and not view["log"]["cut"]
     assert view["log"]["lines"][3] == "x" * 300 + "…"
-    assert [plot["name"] for plot in view["curves"]["metrics"]] == ["loss", "acc"]
+    assert drawn(view["curves"])["metrics"][0]["grids"] == [[1, 2, 3]] and view["curves"]["metrics"] == ["loss", "acc"]
 
 
 def test_card_of_a_run_from_elsewhere(exp: Path) -> None:
@@ -189,12 +228,6 @@ def test_log_end_of_a_long_log(tmp_path: Path) -> None:
     assert logtail.log_end(path) == {"lines": [], "cut": False}
 
 
-def thinned(*series: thin.Series, limit: int = 300) -> dict[str, Any]:
-    made = thin.thin(list(series), limit)
-    json.dumps(made, allow_nan=False)
-    return made
-
-
 def xs(n: int) -> Any:
     return np.arange(1, n + 1, dtype=float)
 
@@ -203,54 +236,54 @@ def test_thin_keeps_spikes() -> None:
     y = np.sin(xs(100_000) / 5000)
     y[43_210] = 77.0
     y[60_001] = -55.0
-    made = thinned(thin.Series("a", xs(100_000), y))
-    [line] = made["lines"]
-    assert len(made["x"]) <= 300 and len(line["y"]) <= 300
-    assert 77 in line["y"] and -55 in line["y"]
-    assert made["x"] == sorted(made["x"]) and made["x"][0] == 1 and made["x"][-1] == 100_000
-    spike = made["x"][line["i"][line["y"].index(77)] if "i" in line else line["y"].index(77)]
-    assert abs(spike - 43_211) < 100_000 / 150
+    line = thin.thin(thin.Series(xs(100_000), y))
+    assert len(line.x) == len(line.y) <= 300 and line.end is None
+    assert 77 in line.y and -55 in line.y
+    assert (np.diff(line.x) > 0).all() and line.x[0] <= 1 and line.x[-1] >= 100_000 - 1000
+    assert abs(line.x[list(line.y).index(77)] - 43_211) < 100_000 / 100
 
 
 def test_thin_shows_divergence_and_gaps() -> None:
     y = np.linspace(1, 2, 5000)
     y[2000:2100] = np.nan
     y[4000:] = np.inf
-    made = thinned(thin.Series("a", xs(5000), y), thin.Series("b", xs(700), np.ones(700)))
-    a, b = made["lines"]
-    assert a["end"] == {"x": 4001, "kind": "inf"} and None in a["y"]
-    assert "end" not in b and max(b.get("i", range(len(b["y"])))) < 300 * 700 / 4000 + 2
+    line = thin.thin(thin.Series(xs(5000), y))
+    assert line.end == {"x": 4001, "kind": "inf"} and np.isnan(line.y).any() and line.x[-1] <= 4000
+    short = thin.thin(thin.Series(xs(3), np.array([1.0, np.inf, 3.0])))
+    assert np.array_equal(short.y, [1, np.nan, 3], equal_nan=True)
 
 
 def test_thin_of_a_resumed_run_takes_the_newest() -> None:
-    made = thinned(thin.Series("a", np.array([1.0, 2, 3, 2, 3, 4]), np.array([9.0, 9, 9, 1, 2, 3])))
-    assert made["x"] == [1, 2, 3, 4] and made["lines"][0]["y"] == [9, 1, 2, 3]
+    line = thin.thin(thin.Series(np.array([1.0, 2, 3, 2, 3, 4]), np.array([9.0, 9, 9, 1, 2, 3])))
+    assert line.x.tolist() == [1, 2, 3, 4] and line.y.tolist() == [9, 1, 2, 3]
 
 
 def test_thin_of_nothing_but_nan() -> None:
-    made = thinned(thin.Series("a", xs(2), np.array([np.nan, np.nan])), thin.Series("b", xs(0), xs(0)))
-    assert made["lines"][0] == {"id": "a", "y": [], "end": {"x": 1, "kind": "nan"}}
-    assert made["lines"][1] == {"id": "b", "y": []}
-    assert thinned() == {"x": [], "lines": []}
+    line = thin.thin(thin.Series(xs(2), np.array([np.nan, np.nan])))
+    assert (line.x.tolist(), line.y.tolist(), line.end) == ([], [], {"x": 1, "kind": "nan"})
+    empty = thin.thin(thin.Series(xs(0), xs(0)))
+    assert (empty.x.tolist(), empty.y.tolist(), empty.end) == ([], [], None)
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_thin_never_loses_an_extreme(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    series = []
-    for name in "abc":
-        x = np.unique(rng.integers(0, 5000, rng.integers(1, 3000))).astype(float)
-        y = rng.normal(size=len(x))
-        y[rng.random(len(x)) < 0.2] = np.nan
-        series.append(thin.Series(name, x, y))
-    made = thinned(*series, limit=80)
-    assert len(made["x"]) <= 80
-    for one, line in zip(series, made["lines"]):
-        found = [y for y in line["y"] if y is not None]
-        at = line.get("i", list(range(len(line["y"]))))
-        assert len(at) == len(line["y"]) and at == sorted(set(at))
-        assert math.isclose(max(found), np.nanmax(one.y), rel_tol=1e-4)
-        assert math.isclose(min(found), np.nanmin(one.y), rel_tol=1e-4)
+def test_long_series_share_their_positions() -> None:
+    """Whatever their lengths: so what is made of one depends on no other, and the axis of all stays short."""
+    lines = [thin.thin(thin.Series(xs(n), np.sin(xs(n))), 60) for n in range(1000, 2000, 7)]
+    assert len(set().union(*(line.x.tolist() for line in lines))) <= 2 * 60
+    assert all(float(x).is_integer() for line in lines for x in line.x)
+
+
+@given(
+    st.lists(st.floats(-thin.FAR, thin.FAR), min_size=13, max_size=200, unique=True),
+    st.sampled_from([4, 8, 12]),
+    st.randoms(use_true_random=False),
+)
+def test_thin_never_loses_an_extreme(x: list[float], limit: int, draw: Any) -> None:
+    y = np.array([draw.choice([draw.gauss(0, 1), math.nan, math.inf]) for _ in x])
+    line = thin.thin(thin.Series(np.sort(np.array(x)), y), limit)
+    assert len(line.x) == len(line.y) <= limit and (np.diff(line.x) > 0).all() and np.isfinite(line.x).all()
+    finite = y[np.isfinite(y)]
+    if len(finite):
+        assert np.nanmax(line.y) == finite.max() and np.nanmin(line.y) == finite.min()
 
 
 @pytest.mark.parametrize(
@@ -277,7 +310,7 @@ def test_values_become_json() -> None:
     st.sampled_from([5, 10]),
 )
 def test_numbers_are_short_alike_one_by_one_and_all_at_once(numbers: list[float], digits: int) -> None:
-    for number, short in zip(numbers, thin._all_short(np.array(numbers, dtype=float), digits), strict=True):
+    for number, short in zip(numbers, thin.short(np.array(numbers, dtype=float), digits), strict=True):
         alone = thin._short(number, digits)
         if short is None or alone is None:
             assert short is alone

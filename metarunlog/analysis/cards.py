@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from metarunlog import files
+from metarunlog.analysis import learning_curves as curves
 from metarunlog.analysis import logtail, sweep, values
-from metarunlog.analysis.learning_curves import curves_data
 
 CONFIG_BYTES = 64 * 1024
 
@@ -26,10 +26,15 @@ def card(subExpDir: str, subExpId: str, params: dict[str, Any], *conf: str) -> l
         ],
         "run": _run(sweep.run_record(folder)),
         "config": _configs(folder, conf),
-        "curves": {"view": "curves", "params": [], **curves_data({subExpId: logs.load(subExpDir)})},
+        "curves": _curves(subExpId, logs.load(subExpDir)),
         "log": logtail.log_end(folder / files.RUN_LOG),
     }
     return [(view, "view", None)]
+
+
+def _curves(id: str, frames: curves.Frames) -> dict[str, Any]:
+    limit = curves.points(1)
+    return curves.plots_of([id], lambda _, by_row: curves.run_of(frames, limit, by_row=by_row), limit)
 
 
 def _configs(folder: Path, conf: tuple[str, ...]) -> list[dict[str, Any]]:

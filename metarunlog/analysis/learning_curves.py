@@ -1,12 +1,19 @@
-"""Learning curves: one plot a metric, one line a sub-experiment."""
+"""Learning curves: one plot a metric, one line a sub-experiment.
+
+What is drawn of a sub-experiment depends on nothing of the others, so it is kept from one analyze to the next, as the
+text that goes into the page.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from metarunlog.analysis import goals, sweep, thin
+from metarunlog.analysis.plots import plots, text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,8 +22,28 @@ if TYPE_CHECKING:
 LINE_POINTS = 300
 PLOT_POINTS = 120_000
 FEWEST_POINTS = 60
+# Positions on the axis that all lines of a plot share, as a multiple of the points of a line.
+AXIS = 5
+_KEPT = 1  # raise it when another thing is drawn of the same tables
 
-Logs = dict[str, dict[str, "pd.DataFrame"]]
+Frames = Mapping[str, "pd.DataFrame"]
+
+
+class Curve(NamedTuple):
+    """What is drawn of one metric of one sub-experiment: plain data, as it is kept."""
+
+    table: str
+    column: str
+    xlabel: str | None  # None where x is the number of the row
+    x: str  # JSON: [1,2,3]
+    y: str  # JSON: "y":[...], and "end":{...} where the run ended in nan or inf
+
+
+class Run(NamedTuple):
+    """What is drawn of one sub-experiment. `partial`: a log was being written when it was read."""
+
+    partial: bool
+    curves: Sequence[Curve]
 
 
 @dataclass(frozen=True)
@@ -34,26 +61,71 @@ def curves(expDir: str, subExpIds: list[str], Dparams: pd.DataFrame, *metrics: s
     """One plot a metric (those given, else all), one line a sub-experiment, thinned for the screen."""
     from metarunlog import logs
 
-    loaded = {subExpId: logs.load(str(Path(expDir) / subExpId)) for subExpId in subExpIds}
-    view = {"view": "curves", "params": sweep.varying(Dparams), **curves_data(loaded, metrics)}
+    limit = points(len(subExpIds))
+
+    def run(id: str, by_row: bool) -> Run:
+        kind, version = "curves by row" if by_row else "curves", (_KEPT, limit)
+        make = partial(_plain, limit=limit, by_row=by_row)
+        was_partial, made = logs.derived(f"{expDir}/{id}", kind, version, make)
+        return Run(was_partial, [Curve(*one) for one in made])
+
+    view = plots_of(subExpIds, run, limit, metrics, {"params": sweep.varying(Dparams)})
     return [(view, "view", None)]
 
 
-def curves_data(loaded: Logs, wanted: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The view's data from ``{subExpId: {table: DataFrame}}``: ``ids``, ``partial`` and, a metric each, ``metrics``."""
+def points(lines: int) -> int:
+    """Of each line of a plot. Few steps, so that a line more seldom means that all are made anew."""
+    limit = LINE_POINTS
+    while limit > FEWEST_POINTS and limit * lines > PLOT_POINTS:
+        limit = max(limit // 4 * 2, FEWEST_POINTS)
+    return limit
+
+
+def plots_of(
+    ids: Sequence[str],
+    run: Callable[[str, bool], Run],
+    limit: int,
+    wanted: tuple[str, ...] = (),
+    more: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The view of many sub-experiments; `run` tells what is drawn of one, over its own axis or over the rows."""
     from metarunlog.logs.metrics import metric_names
 
-    partial = [id for id, frames in loaded.items() if any(frame.attrs.get("partial") for frame in frames.values())]
-    runs = {id: {key: _table(frame) for key, frame in frames.items()} for id, frames in loaded.items()}
-    keys = list(dict.fromkeys((key, name) for run in runs.values() for key in run for name in run[key].columns))
-    chosen = sweep.chosen(dict(zip(metric_names(keys), keys)), wanted)
+    runs = {id: run(id, False) for id in ids}
+    lines: dict[tuple[str, str], list[tuple[str, Curve]]] = {}
+    for id, one in runs.items():
+        for curve in one.curves:
+            lines.setdefault((curve.table, curve.column), []).append((id, curve))
+    chosen = sweep.chosen(dict(zip(metric_names(lines), lines)), wanted)
     names = list(chosen) if wanted else sorted(chosen, key=lambda name: goals.goal(name) is None)
-    limit = max(FEWEST_POINTS, min(LINE_POINTS, PLOT_POINTS // max(1, len(loaded))))
-    return {
-        "ids": list(loaded),
-        "metrics": [_plot(name, *chosen[name], runs, limit) for name in names],
-        "partial": partial,
-    }
+    drawn = []
+    for name in names:
+        parts = lines[chosen[name]]
+        if len({curve.xlabel is None for _, curve in parts}) > 1:  # then all go by the number of the row
+            parts = [(id, _by_row(curve, run, id)) for id, curve in parts]
+        drawn.append(_plot(name, parts, limit))
+    data = {"ids": text(list(ids)), "metrics": f"[{','.join(drawn)}]"}
+    data |= {key: text(value) for key, value in (more or {"params": []}).items()}
+    return plots("curves", names, data, [id for id, one in runs.items() if one.partial])
+
+
+def run_of(frames: Frames, limit: int, *, by_row: bool = False) -> Run:
+    """What is drawn of the tables of one sub-experiment."""
+    being_written = any(bool(frame.attrs.get("partial")) for frame in frames.values())
+    tables = {key: _table(frame) for key, frame in frames.items()}
+    found = [(key, table, column) for key, table in tables.items() for column in table.columns]
+    return Run(being_written, [_curve(*one, limit, by_row or one[1].x is None) for one in found])
+
+
+def _plain(frames: Frames, limit: int, by_row: bool) -> tuple[bool, list[tuple[Any, ...]]]:
+    run = run_of(frames, limit, by_row=by_row)
+    return run.partial, [tuple(curve) for curve in run.curves]
+
+
+def _by_row(curve: Curve, run: Callable[[str, bool], Run], id: str) -> Curve:
+    if curve.xlabel is None:
+        return curve
+    return next(one for one in run(id, True).curves if one[:2] == curve[:2])
 
 
 def _table(frame: pd.DataFrame) -> Table:
@@ -76,19 +148,45 @@ def _moves(x: Any) -> bool:
     return bool((np.diff(known) > 0).all()) or 2 * len(np.unique(known)) > len(x)
 
 
-def _plot(name: str, key: str, column: str, runs: dict[str, dict[str, Table]], limit: int) -> dict[str, Any]:
-    """One metric: its lines over the x axis that all its tables have, else over the number of the row."""
+def _curve(key: str, table: Table, column: str, limit: int, by_row: bool) -> Curve:
     import numpy as np
 
-    parts = [(id, run[key]) for id, run in runs.items() if key in run and column in run[key].columns]
-    by_axis = all(table.x is not None for _, table in parts)
-    series = []
-    for id, table in parts:
-        y = table.columns[column]
-        x = table.x if by_axis else np.arange(1, len(y) + 1, dtype=float)
-        known = np.isfinite(x)
-        if column in table.sparse - table.last_nan:  # then nan stands for an empty cell only
-            known &= ~np.isnan(y)
-        series.append(thin.Series(id, x[known], y[known], column in table.sparse))
-    label = parts[0][1].xlabel if by_axis else "row"
-    return {"name": name, "goal": goals.goal(name), "xlabel": label, **thin.thin(series, limit)}
+    y = table.columns[column]
+    x = np.arange(1, len(y) + 1, dtype=float) if by_row else table.x
+    known = np.abs(x) < thin.FAR
+    if column in table.sparse - table.last_nan:  # then nan stands for an empty cell only
+        known &= ~np.isnan(y)
+    line = thin.thin(thin.Series(x[known], y[known], column in table.sparse), limit)
+    return Curve(key, column, None if by_row else table.xlabel, text(thin.whole(line.x)), _y_text(line.y, line.end))
+
+
+def _y_text(y: Any, end: dict[str, Any] | None) -> str:
+    return f'"y":{text(thin.short(y, 5))}' + (f',"end":{text(end)}' if end else "")
+
+
+def _plot(name: str, parts: list[tuple[str, Curve]], limit: int) -> str:
+    """One metric, as JSON: `grids` are the x of its lines; a line that names none has the first."""
+    axis = {x: json.loads(x) for x in dict.fromkeys(curve.x for _, curve in parts)}
+    positions = set[float]().union(*axis.values())
+    if len(positions) > AXIS * limit:
+        width = thin.width_of(min(positions), max(positions), limit)
+        parts = [(id, _on_grid(curve, axis[curve.x], width)) for id, curve in parts]
+    grids: dict[str, int] = {}
+    lines = []
+    for id, curve in parts:
+        at = grids.setdefault(curve.x, len(grids))
+        lines.append(f'{{"id":{text(id)},{curve.y}{f""","grid":{at}""" if at else ""}}}')
+    head = text({"name": name, "goal": goals.goal(name), "xlabel": parts[0][1].xlabel or "row"})
+    return f'{head[:-1]},"grids":[{",".join(grids)}],"lines":[{",".join(lines)}]}}'
+
+
+def _on_grid(curve: Curve, x: list[float], width: float) -> Curve:
+    """The same on positions that it shares with others: each run may have its own, as those of a clock."""
+    import numpy as np
+
+    drawn = json.loads(f"{{{curve.y}}}")
+    y = np.array(drawn["y"], dtype=float)
+    if not np.isfinite(y).any():
+        return curve._replace(x="[]", y=_y_text(y[:0], drawn.get("end")))
+    at, values = thin.bucketed(np.array(x, dtype=float), y, width)
+    return curve._replace(x=text(thin.whole(at)), y=_y_text(values, drawn.get("end")))

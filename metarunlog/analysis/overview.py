@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metarunlog.analysis import goals, sweep, values
+from metarunlog.analysis.plots import plots, text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,12 +41,12 @@ def results(expDir: str, subExpIds: list[str], Dparams: pd.DataFrame, *metrics: 
 
 def effects(expDir: str, subExpIds: list[str], Dparams: pd.DataFrame, *metrics: str) -> View:
     """For each param that varies, its values against a metric that the reader chooses."""
-    return [({"view": "effects", **_points(expDir, subExpIds, Dparams, metrics)}, "view", None)]
+    return [(_points("effects", expDir, subExpIds, Dparams, metrics), "view", None)]
 
 
 def parallel(expDir: str, subExpIds: list[str], Dparams: pd.DataFrame, *metrics: str) -> View:
     """Parallel coordinates: a line a sub-experiment over the params that vary and a metric."""
-    return [({"view": "parallel", **_points(expDir, subExpIds, Dparams, metrics)}, "view", None)]
+    return [(_points("parallel", expDir, subExpIds, Dparams, metrics), "view", None)]
 
 
 def _stats(stats: dict[str, list[float]], row: int) -> list[Any]:
@@ -56,21 +57,21 @@ def _stats(stats: dict[str, list[float]], row: int) -> list[Any]:
     return [values.number(value) for value in found]
 
 
-def _points(expDir: str, subExpIds: list[str], Dparams: pd.DataFrame, wanted: tuple[str, ...]) -> dict[str, Any]:
+def _points(
+    view: str, expDir: str, subExpIds: list[str], Dparams: pd.DataFrame, wanted: tuple[str, ...]
+) -> dict[str, Any]:
     """Params that vary, and of each metric the one statistic that sums up a run; the likeliest metric first."""
     found = sweep.metrics(expDir, subExpIds, wanted)
     names = list(found) if wanted else sorted(found, key=goals.rank)
-    return {
-        "ids": list(subExpIds),
-        "params": sweep.varying(Dparams),
-        "metrics": [
-            {
-                "name": name,
-                "stat": goals.stat(name),
-                "goal": goals.goal(name),
-                "values": [value if math.isfinite(value) else None for value in found[name][goals.stat(name)]],
-            }
-            for name in names
-            if goals.stat(name) in found[name]
-        ],
-    }
+    metrics: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "stat": goals.stat(name),
+            "goal": goals.goal(name),
+            "values": [value if math.isfinite(value) else None for value in found[name][goals.stat(name)]],
+        }
+        for name in names
+        if goals.stat(name) in found[name]
+    ]
+    data = {"ids": list(subExpIds), "params": sweep.varying(Dparams), "metrics": metrics}
+    return plots(view, [metric["name"] for metric in metrics], {key: text(value) for key, value in data.items()})

@@ -1,16 +1,23 @@
-"""Long series made short for a screen, without losing what a reader looks for.
+"""A long series made short for a screen, without losing what a reader looks for.
 
-All lines of one plot share one x axis of at most `limit` positions. A long axis is cut into buckets of two positions
-each; a line keeps the lowest and the highest value of each bucket, in the order in which they came, so that a spike
-of one row and the moment a run diverges stay visible. (Min/max decimation, as oscilloscopes do; a mean hides both.)
+A series of more than `limit` rows is cut into buckets of x, of two positions each, and keeps the lowest and the highest
+value of each bucket, in the order in which they came, so that a spike of one row and the moment a run diverges stay
+visible. (Min/max decimation, as oscilloscopes do; a mean hides both.) A bucket is as wide as a power of two, and begins
+at a multiple of it: so what is made of a series depends on no other, and series of about the same length nevertheless
+share their positions.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 _EXACT = 22  # 10**22 is the highest power of ten that a float holds
+_LEAST = 5e-324
+
+#: No axis goes as far; nor are nan and inf below it.
+FAR = 1e300
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,46 +27,65 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Series:
-    """One metric of one sub-experiment: `x` (floats, finite) and `y` (floats) of equal length, in the order logged.
+    """One metric of one sub-experiment: `x` (floats below FAR) and `y` (floats) of equal length, in the order logged.
 
     In a `sparse` one a nan with values after it stands for a row without a value; else nan is what the run logged.
     """
 
-    id: str
     x: Array
     y: Array
     sparse: bool = False
 
 
-def thin(series: list[Series], limit: int = 300) -> dict[str, Any]:
-    """``{"x": [...], "lines": [{"id", "y": [...], "i": [...], "end": {"x", "kind"}}, ...]}``, plain JSON.
+@dataclass(frozen=True)
+class Line:
+    """What is drawn of a series: `x` ascending; nan in `y` is a gap (nan or inf in the log).
 
-    ``y[k]`` stands at ``x[i[k]]``, or at ``x[k]`` where ``i`` is left out; null is a gap (nan or inf in the log).
-    ``end`` is there where a run ends in values that are not finite: where it turned, and into what.
+    `end` is there where a run ends in values that are not finite: where it turned, and into what.
     """
+
+    x: Array
+    y: Array
+    end: dict[str, Any] | None = None
+
+
+def thin(series: Series, limit: int = 300) -> Line:
+    """A series as a line of at most `limit` points."""
     import numpy as np
 
-    limit -= limit % 2
-    tidied = [_tidy(one) for one in series]
-    axis = np.unique(np.concatenate([one.x for one, _ in tidied])) if tidied else np.array([])
-    if len(axis) <= limit:
-        positions = [(np.searchsorted(axis, one.x), one.y) for one, _ in tidied]
-    else:
-        edges = np.linspace(0, len(axis), limit // 2 + 1).astype(int)
-        positions = [_bucketed(one, axis, edges) for one, _ in tidied]
-        axis = np.column_stack([axis[edges[:-1]], axis[edges[1:] - 1]]).ravel()
-    lines = []
-    for (one, end), (at, y) in zip(tidied, positions):
-        line: dict[str, Any] = {"id": one.id, "y": _all_short(y, 5)}
-        if not np.array_equal(at, np.arange(len(at))):
-            line["i"] = at.tolist()
-        if end:
-            line["end"] = end
-        lines.append(line)
-    return {"x": _all_short(axis, 10), "lines": lines}
+    x, y, end = _tidy(series)
+    if len(x) > limit:
+        return Line(*bucketed(x, y, width_of(x[0], x[-1], limit)), end)
+    return Line(x, np.where(np.isfinite(y), y, np.nan), end)
 
 
-def _tidy(series: Series) -> tuple[Series, dict[str, Any] | None]:
+def width_of(low: float, high: float, limit: int) -> float:
+    """The width of buckets of which at most `limit` / 2 reach from `low` to `high`."""
+    most = limit // 2 - 1  # the range may begin inside of a bucket
+    return 2.0 ** math.ceil(math.log2(high / most - low / most or _LEAST))
+
+
+def bucketed(x: Array, y: Array, width: float) -> tuple[Array, Array]:
+    """Positions (ascending) and values: the lowest and highest of each bucket, a gap where it holds no finite value."""
+    import numpy as np
+
+    bucket = np.floor(x / width)
+    finite = np.flatnonzero(np.isfinite(y))
+    order = finite[np.lexsort((y[finite], bucket[finite]))]  # by bucket, then by value
+    turns = np.flatnonzero(np.diff(bucket[order])) + 1
+    low, high = order[np.concatenate([[0], turns])], order[np.concatenate([turns, [len(order)]]) - 1]
+    first, second = np.minimum(low, high), np.maximum(low, high)
+    alone = first == second  # a single value in its bucket: once, at the nearer position
+    late = x[first] / width - bucket[first] >= 0.5
+    one, two = ~(alone & late), ~(alone & ~late)
+    gaps = np.setdiff1d(bucket, bucket[finite])
+    at = np.concatenate([bucket[first][one], bucket[second][two] + 0.5, gaps])
+    values = np.concatenate([y[first][one], y[second][two], np.full(len(gaps), np.nan)])
+    ascending = np.argsort(at, kind="stable")
+    return at[ascending] * width, values[ascending]
+
+
+def _tidy(series: Series) -> tuple[Array, Array, dict[str, Any] | None]:
     """In the order of x, the newest of equal x (a resumed run logs again), holes left out; and how the run ended."""
     import numpy as np
 
@@ -71,34 +97,7 @@ def _tidy(series: Series) -> tuple[Series, dict[str, Any] | None]:
     finite = np.flatnonzero(np.isfinite(y))
     stop = int(finite[-1]) + 1 if len(finite) else 0
     end = {"x": _short(float(x[stop]), 10), "kind": _kind(y[stop:])} if stop < len(y) else None
-    if series.sparse:
-        return Series(series.id, x[finite], y[finite], True), end
-    return Series(series.id, x[:stop], y[:stop]), end
-
-
-def _bucketed(series: Series, axis: Array, edges: Array) -> tuple[Array, Array]:
-    """Positions (ascending) and values: the lowest and highest of each bucket, a gap where it holds no finite value."""
-    import numpy as np
-
-    bucket = np.searchsorted(edges, np.searchsorted(axis, series.x), side="right") - 1
-    finite = np.flatnonzero(np.isfinite(series.y))
-    order = finite[np.lexsort((series.y[finite], bucket[finite]))]  # by bucket, then by value
-    turns = np.flatnonzero(np.diff(bucket[order])) + 1
-    low, high = order[np.concatenate([[0], turns])], order[np.concatenate([turns, [len(order)]]) - 1]
-    first, second = np.minimum(low, high), np.maximum(low, high)
-    at = np.concatenate([2 * bucket[first], 2 * bucket[second] + 1])
-    rows = np.concatenate([first, second])
-    alone = first == second
-    if alone.any():  # a single value in its bucket: once, at the nearer end
-        starts, ends = axis[edges[bucket[first]]], axis[edges[bucket[first] + 1] - 1]
-        late = series.x[first] > (starts + ends) / 2
-        at = at[np.concatenate([~(alone & late), ~(alone & ~late)])]
-        rows = rows[np.concatenate([~(alone & late), ~(alone & ~late)])]
-    gaps = np.setdiff1d(bucket, bucket[finite])
-    at = np.concatenate([at, 2 * gaps])
-    y = np.concatenate([series.y[rows], np.full(len(gaps), np.nan)])
-    ascending = np.argsort(at, kind="stable")
-    return at[ascending], y[ascending]
+    return (x[finite], y[finite], end) if series.sparse else (x[:stop], y[:stop], end)
 
 
 def _kind(values: Array) -> str:
@@ -106,7 +105,7 @@ def _kind(values: Array) -> str:
     return "inf" if any(value in (float("inf"), float("-inf")) for value in values.tolist()) else "nan"
 
 
-def _all_short(values: Array, digits: int) -> list[float | int | None]:
+def short(values: Array, digits: int) -> list[float | int | None]:
     """`_short` of each, but that a value halfway between two may go to either; many times as quick."""
     import numpy as np
 
@@ -125,6 +124,11 @@ def _all_short(values: Array, digits: int) -> list[float | int | None]:
         return list(rounded.astype(np.int64).tolist())
     numbers = rounded.tolist()
     return [int(number) if one else number for number, one in zip(numbers, whole.tolist())] if whole.any() else numbers
+
+
+def whole(values: Array) -> list[float | int]:
+    """Numbers as they are, whole ones without a point."""
+    return [int(value) if value.is_integer() and abs(value) < 1e15 else value for value in values.tolist()]
 
 
 def _short(value: float, digits: int) -> float | int | None:

@@ -9,7 +9,7 @@ pattern   by a user's regular expression        function   by a user's function
 growing   where a log that grew is read on      stack      a table that is read piece by piece
 encodings what is no UTF-8                      cells      cells to columns to DataFrames
 pickled   tables to bytes and back              parsed     all tables of a sub-experiment
-metrics   last, lowest and highest values    kept       those of pickles that are as they were
+metrics   last, lowest and highest values    kept       what was made of pickles that are as they were
 here      `load` and `summary`, for users
 """
 
@@ -163,20 +163,24 @@ def summary(expDir: str | os.PathLike[str], params: bool = False) -> pd.DataFram
     settings = _settings(exp_dir)
     sys.audit(files.LISTED, str(exp_dir), settings.sub_pattern)  # whoever asks depends on which there are
 
-    def tables(sub: str) -> dict[str, pd.DataFrame]:
-        if _is_frozen(exp_dir):
-            return load(exp_dir / sub)
-        return _load_from(exp_dir / sub, settings)
-
-    keeper = kept.current() if _is_frozen(exp_dir) else None
-
-    def metrics(sub: str) -> kept.Metrics:
-        if keeper is None:
-            return metrics_of(tables(sub))
-        pickle = pickle_path(Path(os.environ[FROZEN_OUTDIR]), sub)
-        return keeper.get(pickle, lambda: metrics_of(_frozen(pickle)))
+    def metrics(sub: str) -> Mapping[tuple[str, str], Metric]:
+        if not _is_frozen(exp_dir):
+            return metrics_of(_load_from(exp_dir / sub, settings))
+        made = derived(exp_dir / sub, "metrics", 1, lambda tables: [(*k, *m) for k, m in metrics_of(tables).items()])
+        return {(table, column): Metric(*values) for table, column, *values in made}
 
     return summary_frame({sub: metrics(sub) for sub in settings.sub_ids}, settings.params if params else None)
+
+
+def derived(subExpDir: str | os.PathLike[str], kind: str, version: object, make: Callable[[Any], Any]) -> Any:
+    """What `make` makes of the tables of a sub-experiment, plain data; kept from one analyze to the next, where mrl
+    calls a function of its own. `version` is another where `make` makes another thing of the same tables."""
+    sub_dir = Path(subExpDir).absolute()
+    keeper = kept.current()
+    if keeper is None or not _is_frozen(sub_dir.parent):
+        return make(load(sub_dir))
+    pickle = pickle_path(Path(os.environ[FROZEN_OUTDIR]), sub_dir.name)
+    return keeper.get(kind, version, pickle, lambda: make(_frozen(pickle)))
 
 
 def _is_frozen(exp_dir: Path) -> bool:

@@ -1,4 +1,5 @@
-"""The metrics of sub-experiments, kept from one analyze to the next: those of pickles that are as they were.
+"""What the built-in functions make of the tables of one sub-experiment, kept from one analyze to the next: that of
+pickles that are as they were.
 
 Only mrl's own functions are served from here. What a user's function reads is seen by the files that it opens.
 """
@@ -6,54 +7,65 @@ Only mrl's own functions are served from here. What a user's function reads is s
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from metarunlog import __version__, fileinfo, files
-from metarunlog.logs.metrics import Metric
+from metarunlog.logs.pickled import UnreadablePickle, seal, unseal
 
-_VERSION = f"{__version__} 1"  # the last part: raise it when the metrics of the same tables change
 _on: list[Kept] = []
-
-Metrics = Mapping[tuple[str, str], Metric]
 
 
 class Kept:
-    """What is kept in a file: the numbers of each pickle, and its metrics. Derived: what is broken counts as empty."""
+    """What is kept in the files of a folder: of each kind of thing, and each pickle, its numbers and what was made of
+    it. Derived: what is broken counts as empty. Paths are relative to `base`."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path, base: Path) -> None:
+        self._folder = folder
+        self._base = f"{base}/"
         self._since = time.time_ns()
-        self._known = _read(path)
-        self._new = False
+        self._known: dict[str, dict[str, Any]] = {}
+        self._new: set[str] = set()
 
-    def get(self, pickle: Path, read: Callable[[], Metrics]) -> Metrics:
-        """The metrics of a pickle: as they were, where it has not changed since, else what `read` finds in it."""
+    def get(self, kind: str, version: object, pickle: Path, make: Callable[[], Any]) -> Any:
+        """What was made of a pickle: as it was, where it has not changed since, and was made by the same `version`,
+        else what `make` makes. It is plain data."""
         numbers = fileinfo.numbers(pickle)
-        known = self._known.get(str(pickle))
-        if known is not None and numbers is not None and known[0] == list(numbers):
-            return {(table, column): Metric(*values) for table, column, *values in known[1]}
-        metrics = read()
+        path = str(pickle).removeprefix(self._base)
+        entry = self._of(kind).get(path)
+        if entry is not None and numbers is not None and entry[:2] == (numbers, version):
+            return entry[2]
+        made = make()
         if numbers is not None and fileinfo.settled(numbers, self._since):
-            self._known[str(pickle)] = [numbers, [[*key, *values] for key, values in metrics.items()]]
-            self._new = True
-        return metrics
+            self._known[kind][path] = (numbers, version, made)
+            self._new.add(kind)
+        return made
 
     def write(self) -> None:
-        if self._new:
-            there = {path: entry for path, entry in self._known.items() if os.path.exists(path)}
+        for kind in self._new:
+            there = {path: entry for path, entry in self._known[kind].items() if os.path.exists(self._base + path)}
             with contextlib.suppress(OSError):  # it would only have saved time
-                files.write(self._path, json.dumps({"version": _VERSION, "pickles": there}).encode())
+                files.write(self._folder / kind, seal({"version": __version__, "made": there}))
+        self._new.clear()
+
+    def _of(self, kind: str) -> dict[str, Any]:
+        if kind not in self._known:
+            try:
+                value = unseal((self._folder / kind).read_bytes())
+                same = value["version"] == __version__
+                self._known[kind] = {path: entry for path, entry in value["made"].items() if len(entry) == 3 and same}
+            except (OSError, UnreadablePickle, KeyError, TypeError, AttributeError):
+                self._known[kind] = {}
+        return self._known[kind]
 
 
 @contextlib.contextmanager
-def using(path: Path) -> Iterator[None]:
-    """Serve what is called meanwhile from a file, and keep there what was not in it."""
-    kept = Kept(path)
+def using(experiment: Path) -> Iterator[None]:
+    """Serve what is called meanwhile from what is kept of an experiment, and keep there what was not."""
+    kept = Kept(experiment / files.MEMORY / files.KEPT, experiment)
     _on.append(kept)
     try:
         yield
@@ -64,12 +76,3 @@ def using(path: Path) -> Iterator[None]:
 
 def current() -> Kept | None:
     return _on[-1] if _on else None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    known = value.get("pickles") if isinstance(value, dict) and value.get("version") == _VERSION else None
-    return known if isinstance(known, dict) else {}

@@ -129,23 +129,36 @@ class _Reader(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def dump_marks(marks: Mapping[str, Mapping[str, Any]], of: Sequence[int], version: int) -> bytes:
-    """The marks of the logs whose tables are in a pickle: path to plain data. `of` tells which pickle that is."""
+def seal(value: Any) -> bytes:
+    """Plain data as a pickle with a check sum."""
     made = io.BytesIO()
     sealing = _Sealing(made)
-    pickle.dump({"version": version, "of": list(of), "marks": dict(marks)}, sealing, PROTOCOL)
+    pickle.dump(value, sealing, PROTOCOL)
     sealing.end()
     return made.getvalue()
+
+
+def unseal(data: bytes) -> Any:
+    """The data. Raises UnreadablePickle."""
+    try:
+        return _load(io.BytesIO(data))
+    except Exception as e:  # a broken pickle raises whatever it likes
+        raise UnreadablePickle(f"{type(e).__name__}: {e}") from None
+
+
+def dump_marks(marks: Mapping[str, Mapping[str, Any]], of: Sequence[int], version: int) -> bytes:
+    """The marks of the logs whose tables are in a pickle: path to plain data. `of` tells which pickle that is."""
+    return seal({"version": version, "of": list(of), "marks": dict(marks)})
 
 
 def read_marks(data: bytes, of: Sequence[int], version: int) -> dict[str, dict[str, Any]]:
     """The marks; none where they are broken, of another version, or of another pickle."""
     try:
-        found = _load(io.BytesIO(data))
+        found = unseal(data)
         if found["version"] == version and found["of"] == list(of):
             return dict(found["marks"])
-    except Exception:  # a broken pickle raises whatever it likes; the logs are read from their start then
-        return {}
+    except (UnreadablePickle, KeyError, TypeError, ValueError):
+        return {}  # the logs are read from their start then
     return {}
 
 

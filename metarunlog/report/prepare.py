@@ -20,11 +20,12 @@ _BEST = {"low": ("last", "min"), "high": ("last", "max"), None: ()}
 class Extras:
     """What the blocks of a page put beside it; filled while one `build` runs.
 
-    `frames`: file name -> block, `data`: file name -> key -> what the scripts draw, `scripts`: parts of BokehJS needed.
+    `frames`: file name -> block, `data`: file name -> key -> JSON that the scripts draw, `scripts`: parts of BokehJS
+    needed.
     """
 
     frames: dict[str, Block] = field(default_factory=dict)
-    data: dict[str, dict[str, Any]] = field(default_factory=dict)
+    data: dict[str, dict[str, str]] = field(default_factory=dict)
     scripts: set[str] = field(default_factory=set)
 
 
@@ -46,7 +47,7 @@ def prepare(block: Block, stem: str, number: int, data_file: str, extras: Extras
         shown["data"] = data
         plots = data.get("curves") if data["view"] == "card" else None if data["view"] == "results" else data
         if plots is not None:
-            extras.data.setdefault(data_file, {})[name] = plots
+            extras.data.setdefault(data_file, {})[name] = plots["json"]
             shown["plots"] = {"view": plots["view"], "key": name, "src": data_file, "data": plots}
         if data["view"] == "results":
             shown["best"] = best(data)
@@ -79,10 +80,10 @@ def file_name(stem: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", lambda match: f"-{ord(match[0]):x}-", stem)
 
 
-def data_script(entries: dict[str, Any]) -> bytes:
-    """A classic script that hands data to the page: fetch does not work from file://."""
-    text = json.dumps(entries, sort_keys=True, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    return f"mrl.data({text});\n".encode("utf-8", "backslashreplace")
+def data_script(entries: dict[str, str]) -> bytes:
+    """A classic script that hands data to the page: fetch does not work from file://. `entries`: key -> JSON."""
+    text = ",".join(f"{json.dumps(key)}:{entries[key]}" for key in sorted(entries))
+    return f"mrl.data({{{text}}});\n".encode("utf-8", "backslashreplace")
 
 
 def json_in_html(value: Any) -> str:

@@ -196,7 +196,7 @@ def run(
         else:
             call = _builtin(builtin, function) if builtin else hooks.find(function)
             positional, keywords = hooks.bind(call, _Known(known), args)
-            with _metrics_kept(known) if builtin == "overview" else contextlib.nullcontext():
+            with _kept(known) if builtin == "overview" else contextlib.nullcontext():
                 returned = call(*positional, **keywords)
             if recorder is not None and not _threads_ended():
                 recorder.hidden.add(_THREAD)
@@ -217,12 +217,12 @@ def run(
     return {**outcome, "targets": [str(outdir / name) for name in written]}
 
 
-def _metrics_kept(known: Mapping[str, Any]) -> AbstractContextManager[None]:
+def _kept(known: Mapping[str, Any]) -> AbstractContextManager[None]:
     from metarunlog.logs import kept
 
     if VERIFY in os.environ:
         return contextlib.nullcontext()
-    return kept.using(Path(known["expDir"]) / files.MEMORY / files.METRICS)
+    return kept.using(Path(known["expDir"]))
 
 
 def _builtin(kind: str, name: str) -> Any:

@@ -21,7 +21,7 @@
       const colour = (id) => (many ? scale.of(values[rows.get(id)]) : mrl.colour("accent"));
       legend.replaceChildren(...(many ? [scale.legend()] : []));
       grid.replaceChildren();
-      close = data.metrics.filter((metric) => metric.x.length).map((metric) => {
+      close = data.metrics.map(onOneAxis).filter((metric) => metric.x.length).map((metric) => {
         const label = `${metric.name} over ${metric.xlabel}, ${metric.lines.length} run${metric.lines.length === 1 ? "" : "s"}`;
         const box = mrl.element("div", { class: "canvas", role: "img", "aria-label": label });
         grid.append(mrl.element("figure", {}, mrl.element("figcaption", {}, metric.name), box));
@@ -30,12 +30,20 @@
       hint.textContent = cut && !state.all ? "far outliers are cut off" : "";
     }
 
+    // Lines bring grids of x that they may share: one axis of all of them, and the places that a grid has on it.
+    function onOneAxis(metric) {
+      const x = [...new Set(metric.grids.flat())].sort((a, b) => a - b);
+      const at = new Map(x.map((value, place) => [value, place]));
+      return { ...metric, x, places: metric.grids.map((grid) => grid.map((value) => at.get(value))) };
+    }
+
     function plot(box, metric, colour) {
       const log = state.log && metric.lines.some((line) => line.y.some((y) => y > 0));
       // undefined joins what stands left and right of it, null is a gap
       const lines = metric.lines.map((line) => {
         const ys = new Array(metric.x.length);
-        line.y.forEach((y, k) => { ys[line.i ? line.i[k] : k] = log && y <= 0 ? null : y; });
+        const places = metric.places[line.grid || 0];
+        line.y.forEach((y, k) => { ys[places[k]] = log && y <= 0 ? null : y; });
         return ys;
       });
       const limits = log ? null : mrl.plot.outlierLimits(metric.lines.flatMap((line) => line.y.filter((y) => y !== null)));
