@@ -152,9 +152,16 @@ def sample(root: Path) -> tuple[Report, Path]:
     return report, outdir
 
 
+def whole(report: Report) -> dict[str, bytes]:
+    """All files of a report."""
+    made = pages.build(report)
+    shared = pages.assets(frozenset[str]().union(*(page.scripts for page in made)))
+    return {**shared, **{name: content for page in made for name, content in page.files.items()}}
+
+
 def write(report: Report, outdir: Path) -> str:
     """The address of the first page."""
-    for name, content in {**pages.assets(report), **pages.build(report)}.items():
+    for name, content in whole(report).items():
         path = outdir / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

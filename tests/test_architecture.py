@@ -17,6 +17,7 @@ PACKAGE = Path(metarunlog.__file__).parent
 ALLOWED: dict[str, set[str]] = {
     "blocks": set(),
     "fileinfo": set(),
+    "sealed": set(),
     "engine": {"blocks", "fileinfo"},
     "bounded": set(),
     "expressions": {"bounded"},
@@ -35,10 +36,22 @@ ALLOWED: dict[str, set[str]] = {
     "project": {"config", "experiment", "git"},
     "launch": {"config", "experiment"},
     "hooks": set(),
-    "logs": {"blocks", "fileinfo", "hooks", "project"},
+    "logs": {"blocks", "fileinfo", "hooks", "project", "sealed"},
     "report": {"analysis"},  # how a value is shown is decided where it is made
     "analysis": {"logs"},
-    "tasks": {"analysis", "batch", "config", "engine", "experiment", "hooks", "launch", "logs", "project", "report"},
+    "tasks": {
+        "analysis",
+        "batch",
+        "config",
+        "engine",
+        "experiment",
+        "hooks",
+        "launch",
+        "logs",
+        "project",
+        "report",
+        "sealed",
+    },
     "demo": set(),
     "cli": {
         *(

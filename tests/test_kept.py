@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import ProjectDir
 
-from metarunlog import fileinfo
+from metarunlog import fileinfo, sealed
+from metarunlog.engine.disk import Disk
+from metarunlog.engine.spec import Job, Place
 from metarunlog.logs import kept
-from metarunlog.logs.pickled import seal, unseal
+from metarunlog.project import Project
+from metarunlog.report import pages
+from metarunlog.tasks import graph, report
 
 MADE = [("train", "loss", math.nan, 0.5, math.inf), ("é/ü", "acc", 1.0, -0.0, 1e300)]
 
@@ -50,7 +57,7 @@ def test_a_pickle_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     time.sleep(0.02)
     assert [ask(tmp_path, pickle) for _ in range(2)] == [1, 0]
     strange = [{"version": "0", "made": {}}, {"version": "0"}, {}, [], None]
-    for broken in (b"", b"[]", path.read_bytes()[:-9], *map(seal, strange)):
+    for broken in (b"", b"[]", path.read_bytes()[:-9], *map(sealed.dump, strange)):
         path.write_bytes(broken)
         assert [ask(tmp_path, pickle) for _ in range(2)] == [1, 0]
     pickle.unlink()
@@ -72,14 +79,74 @@ def test_the_overview_is_that_of_reading_all(logged: ProjectDir) -> None:
     logged.log("003", (7.0, 6.0))
     logged.mrl("analyze")
     memory, sections = logged.root / "exp/0001/.mrl.d", logged.root / "exp/0001/analysis/sections"
-    kinds = {path: unseal(path.read_bytes()) for path in sorted((memory / "kept").iterdir())}
-    assert [path.name for path in kinds] == ["curves", "metrics"]
+    kinds = {path: sealed.load(path.read_bytes()) for path in (memory / "kept/curves", memory / "kept/metrics")}
     assert all({Path(pickle).stem for pickle in held["made"]} >= {"001", "004"} for held in kinds.values())
     made = {path.name: path.read_bytes() for path in sections.glob("*.json") if "." not in path.stem}
     assert {"results.json", "effects.json"} <= made.keys()
     for path, held in kinds.items():  # as whoever trusts it would see
-        path.write_bytes(seal({**held, "made": dict.fromkeys(held["made"], next(iter(held["made"].values())))}))
+        path.write_bytes(sealed.dump({**held, "made": dict.fromkeys(held["made"], next(iter(held["made"].values())))}))
     for name in made:
         (sections / name).unlink()
     logged.mrl("analyze", "--verify")
     assert {path.name: path.read_bytes() for path in sections.glob("*.json") if "." not in path.stem} == made
+
+
+@pytest.fixture
+def made_pages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Two sub-experiments a page; the numbers of the pages that are made from now on."""
+    made: list[int] = []
+    page = pages.Book.page
+
+    def noted(self: pages.Book, number: int, overview: Any, subexps: Any) -> pages.Page:
+        made.append(number)
+        return page(self, number, overview, subexps)
+
+    monkeypatch.setattr(pages, "PAGE_SUBEXPS", 2)
+    monkeypatch.setattr(pages, "CHUNK_SUBEXPS", 1)
+    monkeypatch.setattr(pages.Book, "page", noted)
+    return made
+
+
+def build_pages(project: ProjectDir) -> dict[str, bytes]:
+    """Call the report's action as a worker does; returns the files that it names."""
+    experiment = Project.find(project.root).experiment("1")
+    spec = graph.analysis(experiment).specs["report:0001"]
+    assert isinstance(spec.action, Job)
+    disk = Disk(Place(project.root, experiment.dir))
+    states = {disk.place.path(key): disk.state(key) for key in spec.inputs}
+    digests = {path: None if state is None else str(state[4]) for path, state in states.items()}
+    found = report.run(**spec.action.kwargs, digests=digests)["targets"]
+    return {path: Path(path).read_bytes() for path in found}
+
+
+def test_only_pages_that_show_something_else_are_built(logged: ProjectDir, made_pages: list[int]) -> None:
+    def after(change: Callable[[], object]) -> list[int]:
+        made_pages.clear()
+        change()
+        found, numbers = build_pages(logged), made_pages.copy()
+        shutil.rmtree(logged.root / "exp/0001/.mrl.d/kept")
+        assert build_pages(logged) == found, "as from nothing"
+        return numbers
+
+    logged.mrl("analyze")
+    analysis = logged.root / "exp/0001/analysis"
+    assert after(lambda: None) == [0, 1]
+    assert after(lambda: None) == []
+    card = analysis / "sections/003.card.json"
+    assert after(lambda: card.write_bytes(card.read_bytes().replace(b"lr", b"LR"))) == [1]
+    assert after(lambda: logged.write({"exp/0001/001/.mrl.run": '{"state": "failed"}'})) == [0, 1]  # counted on each
+    assert after(lambda: logged.write({"exp/0001/.mrl.note": "Seen."})) == [0]
+    assert after((analysis / "page-2.html").unlink) == [1]
+    assert after(lambda: (analysis / "data/curves.js").write_text("mrl.data({});")) == [0]
+    overview = analysis / "sections/effects.json"
+    assert after(lambda: overview.write_bytes(overview.read_bytes() + b" ")) == [0]
+
+
+@pytest.mark.parametrize("broken", [b"", b"{}", sealed.dump([]), sealed.dump({"version": "0", "pages": {}})])
+def test_pages_are_built_where_nothing_can_be_told(logged: ProjectDir, made_pages: list[int], broken: bytes) -> None:
+    logged.mrl("analyze")
+    build_pages(logged)
+    (logged.root / "exp/0001/.mrl.d/kept/report").write_bytes(broken)
+    made_pages.clear()
+    build_pages(logged)
+    assert made_pages == [0, 1]

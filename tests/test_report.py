@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sample_report import hostile_report
+from sample_report import hostile_report, whole
 
 from metarunlog import analysis
 from metarunlog.report import blocks, bokehs, markup, pages, prepare, shown, tables
@@ -96,7 +96,7 @@ def test_named_files(tmp_path: Path) -> None:
     )
     assert written == []
     assert blocks.files_of(made) == ["001/a b#1.png", "film.mp4", "page.html"]
-    page = pages.build(Report("p", 1, overview=(("f", tuple(made)),)))["index.html"].decode()
+    page = whole(Report("p", 1, overview=(("f", tuple(made)),)))["index.html"].decode()
     assert 'src="001/a%20b%231.png"' in page and 'src="film.mp4"' in page and 'src="page.html"' in page
 
 
@@ -266,7 +266,7 @@ def test_markdown_tables_code_and_headings() -> None:
 
 
 def test_hostile_text_is_escaped_everywhere(tmp_path: Path) -> None:
-    built = pages.build(hostile_report(tmp_path))
+    built = whole(hostile_report(tmp_path))
     tags = Tags(built["index.html"]).tags
     scripts = [attrs for tag, attrs in tags if tag == "script"]
     assert all(attrs["src"].startswith("assets/") for attrs in scripts if attrs["src"])
@@ -280,15 +280,16 @@ def test_hostile_text_is_escaped_everywhere(tmp_path: Path) -> None:
 def test_frames_keep_their_own_script_whole(tmp_path: Path) -> None:
     from bokeh.plotting import figure
 
-    made, _ = blocks.to_blocks((figure(title="</script><b>"), "bokeh"), tmp_path, "s")
-    report = Report("p", 1, overview=(("f", tuple(made)),))
-    frame = pages.build(report)["frames/f.0.html"]
+    shown, _ = blocks.to_blocks((figure(title="</script><b>"), "bokeh"), tmp_path, "s")
+    report = Report("p", 1, overview=(("f", tuple(shown)),))
+    made = whole(report)
+    frame = made["frames/f.0.html"]
     assert [tag for tag, _ in Tags(frame).tags if tag in ("script", "b")] == ["script", "script"]
-    assert set(pages.assets(report)) - set(pages.assets()) == {"assets/bokeh/bokeh.min.js"}
+    assert {name for name in made if name.startswith("assets/bokeh/")} == {"assets/bokeh/bokeh.min.js"}
 
 
 def test_empty_report() -> None:
-    [(name, page)] = pages.build(Report("p", 7)).items()
+    [(name, page)] = pages.build(Report("p", 7))[0].files.items()
     assert name == "index.html" and b"mrl analyze 7" in page and b"Experiment 7" in page
 
 
@@ -300,8 +301,8 @@ def many(count: int) -> Report:
 
 
 def test_pages_of_two_hundred() -> None:
-    built = pages.build(many(401))
-    assert list(built) == ["index.html", "page-2.html", "page-3.html"]
+    built = whole(many(401))
+    assert [name for name in built if "/" not in name] == ["index.html", "page-2.html", "page-3.html"]
     index, second = built["index.html"].decode(), built["page-2.html"].decode()
     assert 'id="sub-200"' in index and 'id="sub-201"' not in index and 'id="sub-201"' in second
     assert (
@@ -311,7 +312,7 @@ def test_pages_of_two_hundred() -> None:
 
 
 def test_the_same_report_gives_the_same_bytes(tmp_path: Path) -> None:
-    assert pages.build(hostile_report(tmp_path)) == pages.build(hostile_report(tmp_path))
+    assert whole(hostile_report(tmp_path)) == whole(hostile_report(tmp_path))
     assert pages.assets() == pages.assets()
 
 
@@ -328,7 +329,7 @@ def test_counts_and_marks() -> None:
         ),
     )
     assert list(report.counts.items()) == [("done", 2), ("failed", 1), ("has logs", 1)]
-    page = pages.build(report)["index.html"].decode()
+    page = whole(report)["index.html"].decode()
     for text in ("2 done", "1 failed", "1 has logs", ">orphan<", ">partial<", ">out of date<", ">clean<"):
         assert text in page
 
@@ -372,6 +373,6 @@ def test_what_waits_says_so_once() -> None:
     wait = (blocks.waiting_block("no log yet"),)
     subs = (SubExp("001", {}, "waiting", sections=(("card", wait), ("tsne", wait))),)
     report = Report("p", 1, overview=(("results", wait), ("mine", wait)), subexps=subs)
-    page = pages.build(report)["index.html"].decode()
+    page = whole(report)["index.html"].decode()
     assert page.count("Waiting: no log yet") == 1 and page.count("no log yet") == 3
     assert ">Results</h2>" in page and ">mine</h2>" in page and ">card<" not in page

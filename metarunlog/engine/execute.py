@@ -8,7 +8,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -64,7 +64,11 @@ class Executor:
         disk = Disk(place, trust=self.judge.trust)  # a view of its own: before the action, and never a newer one
         known = (self.judge.journal.get(spec.short) or {"in": {}})["in"]
         inputs = {key: disk.state(key, known.get(key)) for key in spec.inputs}
-        result, seen = self._call(spec, spec.action)
+        job = spec.action
+        if job.digests:
+            told = {place.path(key): None if state is None else state[4] for key, state in inputs.items()}
+            job = replace(job, kwargs={**job.kwargs, "digests": told})
+        result, seen = self._call(spec, job)
         value: Mapping[str, Any] = result.value if isinstance(result.value, dict) else {}
         state, error = value.get("state", "ok"), value.get("error")
         if result.error is not None:

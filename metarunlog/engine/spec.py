@@ -109,12 +109,14 @@ class NoCode:
 class Job:
     """A call in a worker: `function` is `module:name`. It takes plain data, and may return a mapping of it.
 
-    `isolated` is for the user's functions: a process of its own, traced, with fixed seeds.
+    `isolated` is for the user's functions: a process of its own, traced, with fixed seeds. `digests` gives it a further
+    argument of that name: the digest of each input of its task by path, None of what is not there.
     """
 
     function: str
     kwargs: Mapping[str, Any]
     isolated: bool = False
+    digests: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from metarunlog import __version__, fileinfo, files
-from metarunlog.logs.pickled import UnreadablePickle, seal, unseal
+from metarunlog import __version__, fileinfo, files, sealed
 
 _on: list[Kept] = []
 
@@ -48,16 +47,16 @@ class Kept:
         for kind in self._new:
             there = {path: entry for path, entry in self._known[kind].items() if os.path.exists(self._base + path)}
             with contextlib.suppress(OSError):  # it would only have saved time
-                files.write(self._folder / kind, seal({"version": __version__, "made": there}))
+                files.write(self._folder / kind, sealed.dump({"version": __version__, "made": there}))
         self._new.clear()
 
     def _of(self, kind: str) -> dict[str, Any]:
         if kind not in self._known:
             try:
-                value = unseal((self._folder / kind).read_bytes())
+                value = sealed.load((self._folder / kind).read_bytes())
                 same = value["version"] == __version__
                 self._known[kind] = {path: entry for path, entry in value["made"].items() if len(entry) == 3 and same}
-            except (OSError, UnreadablePickle, KeyError, TypeError, AttributeError):
+            except (OSError, sealed.Broken, KeyError, TypeError, AttributeError):
                 self._known[kind] = {}
         return self._known[kind]
 

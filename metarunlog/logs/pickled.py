@@ -7,23 +7,16 @@ list of the few names that a DataFrame of numbers and text needs, and nothing el
 from __future__ import annotations
 
 import io
-import os
-import pickle
-import struct
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from metarunlog import sealed
 from metarunlog.logs.cells import build
 
 if TYPE_CHECKING:
     import pandas as pd
-
-PROTOCOL = 5
-_SEAL = struct.Struct("<4sI")
-_MAGIC = b"mrl\n"
-_PART = 1 << 20  # bytes
 
 _NAMES = {  # of pandas 2.2 and 3, numpy 1 and 2
     "builtins": {"slice"},
@@ -57,10 +50,7 @@ def dump(tables: Mapping[str, pd.DataFrame], *, fresh: bool = False) -> bytes:
 
 def dump_to(file: IO[bytes], tables: Mapping[str, pd.DataFrame], *, fresh: bool = False) -> None:
     """The same to a file, without holding all of it twice."""
-    known = {sys.intern(name): table if fresh else _canonical(table) for name, table in tables.items()}
-    sealing = _Sealing(file)
-    pickle.dump(known, sealing, PROTOCOL)
-    sealing.end()
+    sealed.dump_to(file, {sys.intern(name): one if fresh else _canonical(one) for name, one in tables.items()})
 
 
 def read(data: bytes) -> dict[str, pd.DataFrame]:
@@ -78,9 +68,9 @@ def _tables(file: IO[bytes]) -> dict[str, pd.DataFrame]:
     import pandas as pd
 
     try:
-        tables = _load(file)
-    except Exception as e:  # a broken pickle raises whatever it likes
-        raise UnreadablePickle(f"{type(e).__name__}: {e}") from None
+        tables = sealed.load_from(file, _NAMES)
+    except sealed.Broken as e:
+        raise UnreadablePickle(str(e)) from None
     if not isinstance(tables, dict):
         raise UnreadablePickle(f"not a dict of tables but {type(tables).__name__}")
     for name, table in tables.items():
@@ -89,75 +79,18 @@ def _tables(file: IO[bytes]) -> dict[str, pd.DataFrame]:
     return tables
 
 
-class _Sealing:
-    """Writes a check sum behind a pickle, where readers of pickles do not look: a damaged one can crash numpy."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._crc = 0
-
-    def write(self, data: bytes) -> int:
-        import google_crc32c
-
-        self._crc = google_crc32c.extend(self._crc, data if isinstance(data, bytes) else bytes(data))
-        return self._file.write(data)
-
-    def end(self) -> None:
-        self._file.write(_SEAL.pack(_MAGIC, self._crc))
-
-
-def _load(file: IO[bytes]) -> Any:
-    """What a sealed pickle holds. Raises ValueError for one that is not as it was written, and whatever else."""
-    import google_crc32c
-
-    left, crc = file.seek(-_SEAL.size, os.SEEK_END), 0
-    seal = file.read()
-    file.seek(0)
-    while left and (part := file.read(min(_PART, left))):
-        crc = google_crc32c.extend(crc, part)
-        left -= len(part)
-    if _SEAL.unpack(seal) != (_MAGIC, crc):
-        raise ValueError("its check sum does not hold")
-    file.seek(0)
-    return _Reader(file).load()
-
-
-class _Reader(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if name not in _NAMES.get(module, ()):
-            raise pickle.UnpicklingError(f"{module}.{name} has no place in a table")
-        return super().find_class(module, name)
-
-
-def seal(value: Any) -> bytes:
-    """Plain data as a pickle with a check sum."""
-    made = io.BytesIO()
-    sealing = _Sealing(made)
-    pickle.dump(value, sealing, PROTOCOL)
-    sealing.end()
-    return made.getvalue()
-
-
-def unseal(data: bytes) -> Any:
-    """The data. Raises UnreadablePickle."""
-    try:
-        return _load(io.BytesIO(data))
-    except Exception as e:  # a broken pickle raises whatever it likes
-        raise UnreadablePickle(f"{type(e).__name__}: {e}") from None
-
-
 def dump_marks(marks: Mapping[str, Mapping[str, Any]], of: Sequence[int], version: int) -> bytes:
     """The marks of the logs whose tables are in a pickle: path to plain data. `of` tells which pickle that is."""
-    return seal({"version": version, "of": list(of), "marks": dict(marks)})
+    return sealed.dump({"version": version, "of": list(of), "marks": dict(marks)})
 
 
 def read_marks(data: bytes, of: Sequence[int], version: int) -> dict[str, dict[str, Any]]:
     """The marks; none where they are broken, of another version, or of another pickle."""
     try:
-        found = unseal(data)
+        found = sealed.load_from(io.BytesIO(data), _NAMES)
         if found["version"] == version and found["of"] == list(of):
             return dict(found["marks"])
-    except (UnreadablePickle, KeyError, TypeError, ValueError):
+    except (sealed.Broken, KeyError, TypeError, ValueError):
         return {}  # the logs are read from their start then
     return {}
 

@@ -1,4 +1,4 @@
-"""A Report -> the files of the analysis folder. Pure: the same report gives the same bytes.
+"""A Report -> the files of the analysis folder, a page at a time. Pure: the same report gives the same bytes.
 
 The pages are plain HTML by templates; scripts only add to them. A page and its data work from file:// with no network:
 the Content-Security-Policy lets in the page's own script files alone. Data for plots is in script files that are loaded
@@ -9,6 +9,8 @@ A sandboxed frame can load no file, so the page hands it BokehJS as text.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     import jinja2
 
 PAGE_SUBEXPS = 200
-CHUNK_SUBEXPS = 25  # sub-experiments whose plot data share a file
+CHUNK_SUBEXPS = 25  # sub-experiments whose plot data share a file; all are of one page
 
 _HERE = Path(__file__).parent
 _UPLOT = "vendor/uplot/"
@@ -41,46 +43,72 @@ _ASSETS = (
 )
 
 
-def build(report: Report) -> dict[str, bytes]:
-    """Pages, frames and data of a report: name (relative to the analysis folder) -> content."""
-    extras = prepare.Extras()
-    chunks = [report.subexps[at : at + PAGE_SUBEXPS] for at in range(0, len(report.subexps), PAGE_SUBEXPS)] or [()]
-    names = [page_name(report, number) for number in range(len(chunks))]
-    links = {sub.id: name for name, chunk in zip(names, chunks) for sub in chunk}
-    context = {
-        "report": report,
-        "varying": shown.varying(report.subexps),
-        "states": {sub.id: sub.state for sub in report.subexps},
-        "pages": [_page_link(name, chunk) for name, chunk in zip(names, chunks)],
-        "scripts": [name for name in _ASSETS if name.endswith(".js")],
-    }
-    template = _environment().get_template("page.html")
-    files = {}
-    for number, (name, chunk) in enumerate(zip(names, chunks)):
-        first = number == 0
-        text = template.render(
-            **context,
-            here=name,
-            first=first,
-            overview=_overview(report, extras) if first else [],
-            subexps=[_subexp(sub, number * PAGE_SUBEXPS + at, extras) for at, sub in enumerate(chunk)],
-            anchor=lambda id, name=name: _anchor(id, links, name),
+@dataclass(frozen=True)
+class Page:
+    """One page: the files that it is made of (named relative to the analysis folder), and parts of BokehJS that it
+    needs."""
+
+    files: dict[str, bytes]
+    scripts: frozenset[str]
+
+
+class Book:
+    """The pages of a report, to be made one by one. Of the sub-experiments and overview functions that are on other
+    pages, only what is asked for here is needed: no sections."""
+
+    def __init__(self, report: Report) -> None:
+        subs = report.subexps
+        self.report = report
+        self.chunks = [subs[at : at + PAGE_SUBEXPS] for at in range(0, len(subs), PAGE_SUBEXPS)] or [()]
+        self.names = [page_name(report, number) for number in range(len(self.chunks))]
+        self.varying = shown.varying(subs)
+        self.links = [_page_link(name, chunk) for name, chunk in zip(self.names, self.chunks)]
+        self.states = {sub.id: sub.state for sub in subs}
+        #: What all pages show, beside their own sub-experiments; and what only the first does, beside its overview.
+        bare = replace(report, subexps=(), overview=(), note="", stale=())
+        self.shared = (bare, report.counts, self.varying, self.links)
+        self.of_first = (report.note, report.stale, self.states)
+
+    def page(self, number: int, overview: Sequence[Section], subexps: Sequence[SubExp]) -> Page:
+        """A page with what it shows: `overview` on the first, and its own sub-experiments, with their sections."""
+        extras = prepare.Extras()
+        first, name = number == 0, self.names[number]
+        places = {sub.id: at // PAGE_SUBEXPS for at, sub in enumerate(self.report.subexps)} if first else {}
+        text = (
+            _environment()
+            .get_template("page.html")
+            .render(
+                report=self.report,
+                varying=self.varying,
+                states=self.states,
+                pages=self.links,
+                scripts=[name for name in _ASSETS if name.endswith(".js")],
+                here=name,
+                first=first,
+                overview=_overview(overview, self.report.stale, extras),
+                subexps=[_subexp(sub, number * PAGE_SUBEXPS + at, extras) for at, sub in enumerate(subexps)],
+                anchor=lambda id: _anchor(id, self.names[places[id]] if id in places else None, name),
+            )
         )
-        files[name] = shown.page_bytes(text)
-    frame = _environment().get_template("frame.html")
-    script = _asset("frame.js").decode()
-    for name, block in extras.frames.items():
-        files[name] = frame.render(_frame_context(block), script=script).encode("utf-8", "replace")
-    files.update({name: prepare.data_script(entries) for name, entries in extras.data.items()})
-    return files
+        files = {name: shown.page_bytes(text)}
+        frame = _environment().get_template("frame.html")
+        script = _asset("frame.js").decode()
+        for file, block in extras.frames.items():
+            files[file] = frame.render(_frame_context(block), script=script).encode("utf-8", "replace")
+        files.update({file: prepare.data_script(entries) for file, entries in extras.data.items()})
+        return Page(files, frozenset(extras.scripts))
 
 
-def assets(report: Report | None = None) -> dict[str, bytes]:
-    """The files shared by all pages, named relative to the analysis folder; BokehJS only where `report` shows Bokeh."""
+def build(report: Report) -> list[Page]:
+    """All pages of a report that is held as a whole."""
+    book = Book(report)
+    return [book.page(at, () if at else report.overview, chunk) for at, chunk in enumerate(book.chunks)]
+
+
+def assets(scripts: Collection[str] = ()) -> dict[str, bytes]:
+    """The files shared by all pages, named relative to the analysis folder; `scripts` are parts of BokehJS."""
     found = {f"assets/{name}": _asset(name) for name in _ASSETS}
-    blocks = [block for _, part in _sections(report) for block in part] if report else []
-    frames = [block.get("frame", block) for block in blocks]
-    for name in sorted({name for block in frames for name in block.get("scripts", ())}):
+    for name in sorted(scripts):
         text = json.dumps(bokehs.script_source(name))
         found[f"assets/bokeh/{name}"] = f"mrl.source({json.dumps(name)},{text});\n".encode()
     return found
@@ -91,14 +119,10 @@ def page_name(report: Report, number: int) -> str:
     return report.outfn if number == 0 else f"page-{number + 1}.html"
 
 
-def _sections(report: Report) -> list[Section]:
-    return [*report.overview, *(section for sub in report.subexps for section in sub.sections)]
-
-
-def _overview(report: Report, extras: prepare.Extras) -> list[dict[str, Any]]:
+def _overview(overview: Sequence[Section], stale: Collection[str], extras: prepare.Extras) -> list[dict[str, Any]]:
     return [
-        _section(name, blocks, name, f"data/{prepare.file_name(name)}.js", name in report.stale, extras)
-        for name, blocks in report.overview
+        _section(name, blocks, name, f"data/{prepare.file_name(name)}.js", name in stale, extras)
+        for name, blocks in overview
     ]
 
 
@@ -136,11 +160,9 @@ def _page_link(name: str, chunk: tuple[SubExp, ...]) -> dict[str, str]:
     return {"href": name, "text": text}
 
 
-def _anchor(id: str, links: dict[str, str], here: str) -> str:
-    """The address of a sub-experiment's section, seen from one page; empty where it has none."""
-    if id not in links:
-        return ""
-    return f"#sub-{id}" if links[id] == here else f"{links[id]}#sub-{id}"
+def _anchor(id: str, page: str | None, here: str) -> str:
+    """The address of a sub-experiment's section on a page, seen from another; empty where it has none."""
+    return "" if page is None else f"#sub-{id}" if page == here else f"{page}#sub-{id}"
 
 
 @lru_cache(maxsize=1)
@@ -155,6 +177,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(shown.FILTERS)
+    environment.globals["cell"] = shown.cell
     return environment
 
 

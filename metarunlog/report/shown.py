@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from metarunlog.report.markup import format_value, markdown_html
 from metarunlog.report.model import Block, Section, SubExp
 
@@ -44,13 +46,18 @@ def waits_for(sections: Sequence[Section]) -> str:
 def varying(subexps: Sequence[SubExp]) -> list[str]:
     """The params that tell the sub-experiments apart, in the order of their first appearance."""
     names = dict.fromkeys(name for sub in subexps for name in sub.params if name not in _IDS)
-    return [name for name in names if len({_canonical(sub.params.get(name)) for sub in subexps}) > 1]
+    return [name for name in names if len({_identity(sub.params.get(name)) for sub in subexps}) > 1]
 
 
 def params_of(params: Mapping[str, Any], first: Sequence[str]) -> list[tuple[str, Any, bool]]:
     """(name, value, differs from other sub-experiments), those that differ first."""
     rows = [(name, _plain(value), name in first) for name, value in params.items() if name not in _IDS]
     return sorted(rows, key=lambda row: not row[2])
+
+
+def _identity(value: Any) -> Any:
+    """Equal of values that are the same as JSON."""
+    return _canonical(value) if isinstance(value, (list, tuple, dict)) else (type(value), value)
 
 
 def _canonical(value: Any) -> str:
@@ -92,6 +99,16 @@ def state_class(state: str) -> str:
 def is_number(value: Any) -> bool:
     """Whether a cell is to be aligned as a number."""
     return isinstance(value, (int, float, dict)) and not isinstance(value, bool)
+
+
+def cell(value: Any, digits: int, numeric: bool, best: bool = False, start: bool = False) -> Markup:
+    """A cell of a table. (No macro of a template: there are hundreds of thousands.)"""
+    marks = ("num" * numeric, "odd" * isinstance(value, dict), "best" * best, "start" * start)
+    names = " ".join(filter(None, marks))
+    text = format_value(value, digits)
+    if not isinstance(value, (int, float)):
+        text = escape(text)
+    return Markup(f'<td class="{names}">{text}</td>' if names else f"<td>{text}</td>")
 
 
 def page_bytes(text: str) -> bytes:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metarunlog import files
-from metarunlog.engine.spec import Job, Spec
+from metarunlog.engine.spec import VERIFY, Job, Place, Spec
 from metarunlog.experiment import Experiment, SubExperiment
+from metarunlog.tasks.built import Built
 from metarunlog.tasks.names import REPORT, Names
 
 if TYPE_CHECKING:
@@ -66,42 +70,65 @@ def spec(
             "metarunlog.tasks.report:run",
             {
                 "experiment_dir": str(experiment.dir),
+                "root": str(experiment.root),
                 "outdir": str(names.outdir),
                 "note": note,
                 "shown": shown,
                 "subs": subs,
             },
+            digests=True,
         ),
     )
 
 
 def run(
-    experiment_dir: str, outdir: str, note: str, shown: dict[str, Any], subs: list[dict[str, Any]]
+    experiment_dir: str,
+    root: str,
+    outdir: str,
+    note: str,
+    shown: dict[str, Any],
+    subs: list[dict[str, Any]],
+    digests: Mapping[str, str | None],
 ) -> dict[str, Any]:
-    """The action, in a worker: read the sections, build the pages, write those that changed."""
+    """The action, in a worker: of each page that is not as it was, read the sections, build it, write what changed."""
     from metarunlog.report import model, pages
 
     folder = Path(experiment_dir)
     meta = files.read_json(folder / files.META) or {}
-    report = model.Report(
-        project=shown["project"],
-        expId=meta.get("expId", 0),
-        description=str(meta.get("description") or ""),
-        gitHash=str(meta.get("gitHash") or ""),
-        gitDescription=str(meta.get("gitDescription") or ""),
-        dirty=bool(meta.get("dirty")),
-        timestamp=str(meta.get("timestamp") or ""),
-        user=str(meta.get("user") or ""),
-        note=_text(folder / note),
-        overview=tuple(_section(*place) for place in shown["overview"]),
-        subexps=tuple(_sub(folder, sub) for sub in subs),
-        stale=tuple(shown["stale"]),
-        outfn=shown["outfn"],
+    book = pages.Book(
+        model.Report(
+            project=shown["project"],
+            expId=meta.get("expId", 0),
+            description=str(meta.get("description") or ""),
+            gitHash=str(meta.get("gitHash") or ""),
+            gitDescription=str(meta.get("gitDescription") or ""),
+            dirty=bool(meta.get("dirty")),
+            timestamp=str(meta.get("timestamp") or ""),
+            user=str(meta.get("user") or ""),
+            note=_text(folder / note),
+            subexps=tuple(_head(folder, sub) for sub in subs),
+            stale=tuple(shown["stale"]),
+            outfn=shown["outfn"],
+        )
     )
-    made = {**pages.assets(report), **pages.build(report)}
-    for name, data in made.items():
-        files.write_if_changed(Path(outdir) / name, data)
-    return {"targets": [f"{outdir}/{name}" for name in made]}
+    place = Place(Path(root), folder)
+    kept = folder / files.MEMORY / files.KEPT / "report"
+    built = Built(kept, place, Path(outdir), VERSION, trust=VERIFY not in os.environ)
+    scripts = set[str]()
+    rest = iter(subs)
+    for number, (name, chunk) in enumerate(zip(book.names, book.chunks, strict=True)):
+        overview = shown["overview"] if number == 0 else []
+        places = [next(rest)["sections"] for _ in chunk]
+        parts = [[function, waiting, digests.get(path or "")] for function, path, waiting in chain(overview, *places)]
+        of = [book.shared, chunk, parts, book.of_first if number == 0 else None]
+        known = built.scripts(name, of)
+        if known is None:
+            made = book.page(number, [_section(*one) for one in overview], list(map(_with_sections, chunk, places)))
+            built.add(name, of, made)
+            known = made.scripts
+        scripts |= set(known)
+    built.share(pages.assets(scripts))
+    return {"targets": built.finish()}
 
 
 def _place(names: Names, section: Spec) -> tuple[str, str | None, str | None]:
@@ -128,20 +155,22 @@ def _section(function: str, path: str | None, waiting: str | None) -> tuple[str,
         return function, (blocks.error_block(function, str(error), ""),)
 
 
-def _sub(folder: Path, sub: Mapping[str, Any]) -> model.SubExp:
+def _head(folder: Path, sub: Mapping[str, Any]) -> model.SubExp:
     from metarunlog.report import model
 
-    sections = tuple(_section(*place) for place in sub["sections"])
-    views = [block["data"] for _, blocks in sections for block in blocks if block["type"] == "view"]
     return model.SubExp(
         id=sub["id"],
         params=sub["params"],
         state=_state(folder, sub),
         orphan=sub["orphan"],
         stale=tuple(sub["stale"]),
-        partial=any(view.get("curves", {}).get("partial") for view in views),
-        sections=sections,
     )
+
+
+def _with_sections(head: model.SubExp, places: Sequence[tuple[str, str | None, str | None]]) -> model.SubExp:
+    sections = tuple(_section(*place) for place in places)
+    views = [block["data"] for _, blocks in sections for block in blocks if block["type"] == "view"]
+    return replace(head, sections=sections, partial=any(bool(view.get("curves", {}).get("partial")) for view in views))
 
 
 def _state(folder: Path, sub: Mapping[str, Any]) -> str:
