@@ -75,7 +75,7 @@ def check_the_rest(project: ProjectDir, built: dict[str, bytes]) -> set[str]:
     assert tree(project.root / EXP / "analysis") == built
     assert project.analyze() == []
     memory = set(os.listdir(project.root / EXP / ".mrl.d"))
-    assert memory <= {"batch.json", "traces.jsonl", "lock", "metrics.json", "glance"}, "nothing is left lying about"
+    assert memory <= {"batch.json", "traces.jsonl", "lock", "kept", "glance"}, "nothing is left lying about"
     return finished
 
 
