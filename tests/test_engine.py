@@ -53,6 +53,13 @@ def test_journal_remembers_the_newest(tmp_path: Path) -> None:
     journal.ignore("c")
     again = Journal(tmp_path / "d/traces.jsonl")
     assert again.get("a") == trace(3) and again.get("b") is None and again.is_ignored("c")
+    odd = 'section:a"\\é\ud800/f'
+    again.put(odd, trace(4))
+    again.ignore(odd)
+    last = Journal(again.path)
+    assert last.get(odd) == trace(4) and last.is_ignored(odd) and last.tasks() == ["a", odd]
+    last.compact()
+    assert Journal(again.path).lines(["a", odd]) == again.lines(["a", odd])
 
 
 @given(data=st.data())
@@ -68,7 +75,7 @@ def test_journal_torn_anywhere_loses_only_what_was_torn(
     path.write_bytes(whole[:cut])
     torn = Journal(path)
     complete = whole[:cut].count(b"\n")
-    assert [t for t, _ in torn.items()][:complete] == [f"t{n}" for n in range(complete)]
+    assert torn.tasks()[:complete] == [f"t{n}" for n in range(complete)]
     torn.put("later", trace(9))
     healed = Journal(path)
     assert healed.get("later") == trace(9), "what comes after a torn line is not lost with it"

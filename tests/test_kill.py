@@ -68,7 +68,7 @@ def built(fresh: ProjectDir, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 def check_the_rest(project: ProjectDir, built: dict[str, bytes]) -> set[str]:
     """Run again after a kill; returns what had been finished."""
     wait_until_gone(project.root)
-    finished = {task for task, _ in Journal(project.root / EXP / ".mrl.d/traces.jsonl").items()}
+    finished = set(Journal(project.root / EXP / ".mrl.d/traces.jsonl").tasks())
     ran = project.analyze("-j", "2")
     names = {name.partition(":")[0] + ":" + name.partition("0001")[2].lstrip("/") for name in ran}
     assert not {name.rstrip(":") for name in names} & finished, "what was finished is not done again"
@@ -156,5 +156,5 @@ def test_four_at_once_on_one_experiment(fresh: ProjectDir, built: dict[str, byte
                 ran += [line[3:].strip() for line in out.splitlines() if line.startswith(".  report:")]
         ran = [task for task in ran if not task.startswith("makebatch")]
         assert len(ran) == len(set(ran)) == 9, sorted(ran)
-        assert len(list(Journal(project.root / EXP / ".mrl.d/traces.jsonl").items())) == 9
+        assert len(Journal(project.root / EXP / ".mrl.d/traces.jsonl").tasks()) == 9
         assert project.analyze(code=1) == []

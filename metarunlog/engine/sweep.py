@@ -38,8 +38,8 @@ def after_a_death(graph: Graph) -> None:
 def derived(graph: Graph, journal: Journal) -> Iterator[Path]:
     """The files that analysis made and that are there."""
     keys = {key: None for spec in graph.specs.values() if spec.decided is None for key in spec.targets}
-    for _, trace in journal.items():
-        keys |= dict.fromkeys(trace["out"])
+    for task in journal.tasks():
+        keys |= dict.fromkeys((journal.get(task) or {"out": ()})["out"])
     for key in keys:
         path = Path(graph.place.path(key))
         if path.is_relative_to(graph.derived) and os.path.lexists(path):
