@@ -57,10 +57,14 @@ class Disk:
                 self._digests[key] = GONE
         return self._digests[key]
 
-    def state(self, key: str, old: FileState = None) -> FileState:
-        """All of it, as traces keep it; `old` is an earlier one."""
+    def state(self, key: str, old: FileState = None, at: int = 0) -> FileState:
+        """All of it, as traces keep it; `old` is an earlier one, taken at the time `at` (ns)."""
         numbers = self.numbers(key)
-        return None if numbers is None else [*numbers, self.digest(key, old)]
+        if numbers is None:
+            return None
+        if old is not None and self._trust and numbers == tuple(old[:4]) and settled(numbers, at):
+            return old
+        return [*numbers, self.digest(key, old)]
 
     def same(self, key: str, old: FileState, at: int) -> bool:
         """Whether the content is still that of `old`, a state taken at the time `at` (ns)."""

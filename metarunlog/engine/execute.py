@@ -62,8 +62,8 @@ class Executor:
         self._make_way(spec)
         at = now_ns()
         disk = Disk(place, trust=self.judge.trust)  # a view of its own: before the action, and never a newer one
-        known = (self.judge.journal.get(spec.short) or {"in": {}})["in"]
-        inputs = {key: disk.state(key, known.get(key)) for key in spec.inputs}
+        old: Trace = self.judge.journal.get(spec.short) or {"in": {}, "out": {}, "at": 0}
+        inputs = {key: disk.state(key, old["in"].get(key), old["at"]) for key in spec.inputs}
         job = spec.action
         if job.digests:
             told = {place.path(key): None if state is None else state[4] for key, state in inputs.items()}
@@ -87,7 +87,7 @@ class Executor:
         if state == "ok" and spec.name in self.partial:
             state = "partial"
         self._remove(spec, self._made_before(spec) - out)
-        after = Disk(place)
+        after = Disk(place, trust=self.judge.trust)
         trace = {
             "at": at,
             "state": state,
@@ -95,7 +95,7 @@ class Executor:
             "in": inputs,
             "read": read,
             "ls": self._listings(spec, seen),
-            "out": {key: after.state(key) for key in sorted(out)},
+            "out": {key: after.state(key, old["out"].get(key), old["at"]) for key in sorted(out)},
             "args": kept_args(spec.args),
             "code": self._code(spec, seen),
             "modules": [place.key(path) for path in seen.imports],
