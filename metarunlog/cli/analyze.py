@@ -12,7 +12,8 @@ from typing import Any
 from metarunlog import files
 from metarunlog.cli import common
 from metarunlog.cli import parser as options
-from metarunlog.engine.glance import Glance, Watch
+from metarunlog.engine.glance import Glance
+from metarunlog.engine.watch import Watch
 from metarunlog.errors import InputError, MrlError, UsageError
 from metarunlog.experiment import Experiment
 

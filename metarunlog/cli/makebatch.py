@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from metarunlog import files
 from metarunlog.cli import common
 from metarunlog.cli import parser as options
-from metarunlog.engine.glance import Glance, Watch
+from metarunlog.engine.glance import Glance
+from metarunlog.engine.watch import Watch
 
 if TYPE_CHECKING:
     from metarunlog import batch

@@ -15,11 +15,11 @@ from metarunlog.cli import common, status
 from metarunlog.cli.analyze import Result, glance, is_plain
 from metarunlog.cli.progress import Progress
 from metarunlog.cli.verdicts import Verdicts
-from metarunlog.engine.glance import Watch
 from metarunlog.engine.journal import Journal
 from metarunlog.engine.lock import locked
 from metarunlog.engine.spec import Graph, Verdict
 from metarunlog.engine.staleness import Judge
+from metarunlog.engine.watch import Watch
 from metarunlog.errors import InputError
 from metarunlog.experiment import Experiment
 from metarunlog.tasks.function import Functions

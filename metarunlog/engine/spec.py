@@ -169,6 +169,7 @@ class Graph:
     memory: Path  # the folder of the traces
     code: Path  # the experiment's own code, at its commit: no input
     aside: bool = False  # whether `derived` is another folder than usual
+    left_out: Callable[[str], bool] = lambda short: False  # whether there is a task of this name, with nothing to do
 
     @property
     def journal_path(self) -> Path:

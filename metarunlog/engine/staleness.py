@@ -114,7 +114,7 @@ class Judge:
         What they made is to be deleted, and counts as deleted.
         """
         alive = {spec.short for spec in self.graph.specs.values() if spec.waiting is None}
-        return [task for task in self.journal.tasks() if task not in alive]
+        return [task for task in self.journal.tasks() if task not in alive and not self.graph.left_out(task)]
 
     def outdated_states(self, but: Collection[str] = ()) -> Iterator[tuple[str, Trace]]:
         """Tasks that are up to date by content, but whose files' times have moved, with the trace to record instead.

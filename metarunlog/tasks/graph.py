@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from metarunlog import files
@@ -12,7 +14,7 @@ from metarunlog.errors import InputError
 from metarunlog.experiment import Experiment
 from metarunlog.tasks import overview, parse, report, section
 from metarunlog.tasks.function import Functions
-from metarunlog.tasks.names import Names, package_versions
+from metarunlog.tasks.names import Names, Part, Waits, package_versions
 
 
 def analysis(
@@ -21,12 +23,18 @@ def analysis(
     functions: Functions | None = None,
     outdir: Path | None = None,
     stale: Mapping[str, Sequence[str]] | None = None,
+    settled: Waits | None = None,
 ) -> Graph:
-    """Parse, sections, overview, report. `stale` names functions, by sub-experiment, whose part is marked as old."""
+    """Parse, sections, overview, report. `stale` names functions, by sub-experiment, whose part is marked as old.
+
+    `settled` are sub-experiments of which it is known that nothing is to be done: their tasks are left out.
+    """
     names = Names(experiment, outdir or experiment.analysis_dir)
     functions = functions or Functions(experiment.root)
-    specs = {spec.name: spec for spec in _analysis(experiment, functions, names, stale or {})}
-    return _graph(experiment, names, specs)
+    settled = settled or {}
+    specs = {spec.name: spec for spec in _analysis(experiment, functions, names, stale or {}, settled)}
+    graph = _graph(experiment, names, specs)
+    return replace(graph, left_out=partial(_is_of, settled)) if settled else graph
 
 
 def everything(experiment: Experiment, functions: Functions, *, launches: bool) -> Graph:
@@ -61,6 +69,12 @@ def made_of_subs(experiment: Experiment) -> Callable[[str], tuple[list[Path], by
     return made
 
 
+def _is_of(subs: Collection[str], short: str) -> bool:
+    """Whether a task is of one of some sub-experiments, by its name in the journal."""
+    kind, _, inner = short.partition(":")
+    return kind in ("parse", "section") and inner.partition("/")[0] in subs
+
+
 def _graph(experiment: Experiment, names: Names, specs: Mapping[str, Spec]) -> Graph:
     aside = names.outdir != experiment.analysis_dir
     return Graph(names.place, specs, names.outdir, experiment.memory, experiment.dir / files.CODE, aside)
@@ -88,21 +102,30 @@ def _analysis(
     functions: Functions,
     names: Names,
     stale: Mapping[str, Sequence[str]],
+    settled: Waits,
 ) -> Iterator[Spec]:
     config = experiment.config
     package_versions.cache_clear()  # --watch goes on for days: packages may be others by now
-    parses = [parse.spec(experiment, sub, functions, names) for sub in experiment.subs]
-    yield from parses
-    sections: dict[str, list[Spec]] = {}
-    for sub, parsed in zip(experiment.subs, parses, strict=True):
-        made = sections[sub.id] = []
+    subs = [sub for sub in experiment.subs if sub.id not in settled]
+    parses = {sub.id: parse.spec(experiment, sub, functions, names) for sub in subs}
+    yield from parses.values()
+    before = [spec.name for spec in parses.values()]
+    for sub in subs:
+        made: list[str] = []
         for entry in config.analysis_subexp:
-            made.append(section.spec(experiment, sub, entry, functions, names, parsed, [s.name for s in made]))
-        yield from made
-    before = [s.name for s in parses] + [s.name for specs in sections.values() for s in specs]
-    overviews: list[Spec] = []
+            spec = section.spec(experiment, sub, entry, functions, names, parses[sub.id], made)
+            made.append(spec.name)
+            yield spec
+        before += made
+    waits = {sub.id: parses[sub.id].waiting if sub.id in parses else settled[sub.id] for sub in experiment.subs}
+    overviews: list[Part] = []
     for entry in config.analysis_overview:
-        overviews.append(overview.spec(experiment, entry, functions, names, parses, before))
-        before = [*before, overviews[-1].name]
-        yield overviews[-1]
-    yield report.spec(experiment, names, overviews, sections, parses, stale)
+        spec = overview.spec(experiment, entry, functions, names, waits, before)
+        before = [*before, spec.name]
+        overviews.append(Part(entry.function, spec.targets[0], spec.waiting))
+        yield spec
+    sections = {
+        id_: [section.part(names, id_, entry, waiting) for entry in config.analysis_subexp]
+        for id_, waiting in waits.items()
+    }
+    yield report.spec(experiment, names, overviews, sections, waits, stale, before)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from metarunlog.engine.spec import Place
 from metarunlog.experiment import Experiment
@@ -16,7 +17,18 @@ from metarunlog.experiment import Experiment
 # What a task makes, those of later stages may read.
 SECTION, OVERVIEW, REPORT = 1, 2, 3
 
+#: Sub-experiments by id, and for what the parse of each waits; None of one that has logs.
+Waits = Mapping[str, str | None]
+
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+class Part(NamedTuple):
+    """One function's part of a page: the key of the section file, and for what it waits."""
+
+    function: str
+    key: str
+    waiting: str | None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from metarunlog.config import Analysis
 from metarunlog.engine.spec import Spec
 from metarunlog.experiment import Experiment
 from metarunlog.tasks import function
-from metarunlog.tasks.names import OVERVIEW, Names
+from metarunlog.tasks.names import OVERVIEW, Names, Waits
 
 
 def spec(
@@ -18,13 +18,13 @@ def spec(
     entry: Analysis,
     functions: function.Functions,
     names: Names,
-    parses: Sequence[Spec],
+    waits: Waits,
     after: Sequence[str],
 ) -> Spec:
     """One overview function. It waits while no sub-experiment has a log, unless the config says `always`."""
     rows = {sub.id: dict(sub.params) for sub in experiment.subs}
-    waiting = [sub for sub, parse in zip(experiment.subs, parses, strict=True) if parse.waiting]
-    ready = [sub.id for sub, parse in zip(experiment.subs, parses, strict=True) if not parse.waiting]
+    waiting = [sub for sub in experiment.subs if waits[sub.id]]
+    ready = [id_ for id_, wait in waits.items() if not wait]
     return function.spec(
         names,
         functions,

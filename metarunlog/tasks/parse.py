@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ def spec(experiment: Experiment, sub: SubExperiment, functions: Functions, names
     found = find(sub.dir, experiment.config.logs, experiment.log_skip)
     target = names.parsed(sub.id)
     own = readers(experiment.config.logs)
-    job: dict[str, Any] = {"sub_dir": str(sub.dir), "log_files": [asdict(log) for log in found]}
+    job: dict[str, Any] = {"sub_dir": str(sub.dir), "log_files": [vars(log) for log in found]}
     return Spec(
         name=names.task("parse", sub.id),
         doc=f"parse the logs of {experiment.path}/{sub.id}",

@@ -13,7 +13,7 @@ from metarunlog import files
 from metarunlog.engine.spec import VERIFY, Job, Place, Spec
 from metarunlog.experiment import Experiment, SubExperiment
 from metarunlog.tasks.built import Built
-from metarunlog.tasks.names import REPORT, Names
+from metarunlog.tasks.names import REPORT, Names, Part, Waits
 
 if TYPE_CHECKING:
     from metarunlog.report import model
@@ -25,14 +25,15 @@ VERSION = 1
 def spec(
     experiment: Experiment,
     names: Names,
-    overviews: Sequence[Spec],
-    sections: Mapping[str, Sequence[Spec]],
-    parses: Sequence[Spec],
+    overviews: Sequence[Part],
+    sections: Mapping[str, Sequence[Part]],
+    waits: Waits,
     stale: Mapping[str, Sequence[str]],
+    after: Sequence[str],
 ) -> Spec:
     """The pages. `sections` are by sub-experiment; `stale` names the functions whose part is older than its inputs,
     by sub-experiment, "" for overview functions: what a limited analyze leaves out."""
-    ready = [s for specs in (overviews, *sections.values()) for s in specs if not s.waiting]
+    ready = [part.key for parts in (overviews, *sections.values()) for part in parts if not part.waiting]
     note = experiment.config.note_fn
     runs = [f"{sub.id}/{files.RUN}" for sub in experiment.subs]
     page = names.derived(experiment.config.analysis_outfn)
@@ -41,31 +42,31 @@ def spec(
             "id": sub.id,
             "params": dict(sub.params),
             "orphan": sub.orphan,
-            "waiting": parse.waiting,
-            "sections": [_place(names, section) for section in sections[sub.id]],
+            "waiting": waits[sub.id],
+            "sections": [_place(names, part) for part in sections[sub.id]],
             "stale": list(stale.get(sub.id, ())),
         }
-        for sub, parse in zip(experiment.subs, parses, strict=True)
+        for sub in experiment.subs
     ]
     shown = {
         "project": experiment.config.name,
         "outfn": experiment.config.analysis_outfn,
-        "overview": [_place(names, overview) for overview in overviews],
+        "overview": [_place(names, part) for part in overviews],
         "stale": list(stale.get("", ())),
     }
     return Spec(
         name=names.task("report"),
         doc=f"the pages of {experiment.path}",
-        inputs=(*(s.targets[0] for s in ready), note, files.META, *runs),
+        inputs=(*ready, note, files.META, *runs),
         targets=(page,),
         args={
             "config": {k: shown[k] for k in ("project", "outfn")},
-            "overview": [overview.name.rpartition("/")[2] for overview in overviews],
+            "overview": [part.function for part in overviews],
             **{f"sub-experiment {sub['id']}": _counted(sub) for sub in subs},
         },
         versions=names.versions("report", VERSION),
         stage=REPORT,
-        after=tuple(s.name for s in (*overviews, *(s for specs in sections.values() for s in specs), *parses)),
+        after=tuple(after),
         action=Job(
             "metarunlog.tasks.report:run",
             {
@@ -131,10 +132,9 @@ def run(
     return {"targets": built.finish()}
 
 
-def _place(names: Names, section: Spec) -> tuple[str, str | None, str | None]:
+def _place(names: Names, part: Part) -> tuple[str, str | None, str | None]:
     """Function name, path of the section file, and for what it waits."""
-    function = section.name.rpartition("/")[2]
-    return function, None if section.waiting else names.path(section.targets[0]), section.waiting
+    return part.function, None if part.waiting else names.path(part.key), part.waiting
 
 
 def _counted(sub: Mapping[str, Any]) -> dict[str, Any]:

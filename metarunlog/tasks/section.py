@@ -11,7 +11,7 @@ from metarunlog.config import Analysis
 from metarunlog.engine.spec import Spec
 from metarunlog.experiment import Experiment, SubExperiment
 from metarunlog.tasks import function
-from metarunlog.tasks.names import SECTION, Names
+from metarunlog.tasks.names import SECTION, Names, Part
 
 
 def spec(
@@ -57,3 +57,8 @@ def spec(
         stage=SECTION,
         waiting=parse.waiting,
     )
+
+
+def part(names: Names, sub_id: str, entry: Analysis, waiting: str | None) -> Part:
+    """What such a task is for the page, whose sub-experiment waits for something, or not."""
+    return Part(entry.function, names.section(f"{sub_id}.{entry.function}"), None if entry.always else waiting)
