@@ -39,7 +39,7 @@ def ask(experiment: Path, pickle: Path, version: object = 1) -> int:
     with kept.using(experiment):
         keeper = kept.current()
         assert keeper is not None
-        assert repr(keeper.get("metrics", version, pickle, read)) == repr(MADE)
+        assert repr(keeper.get("metrics", version, str(pickle), read)) == repr(MADE)
     assert kept.current() is None
     return read.calls
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metarunlog.analysis import goals, sweep, values
@@ -24,7 +23,7 @@ def results(expDir: str, subExpIds: list[str], Dparams: pd.DataFrame, *metrics: 
         rows.append(
             {
                 "id": subExpId,
-                "state": sweep.run_record(Path(expDir) / subExpId).get("state"),
+                "state": sweep.run_record(f"{expDir}/{subExpId}").get("state"),
                 "params": [column.values[row] for column in columns],
                 "metrics": [_stats(stats, row) for stats in found.values()],
             }

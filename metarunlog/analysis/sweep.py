@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -74,5 +75,6 @@ def chosen(found: dict[str, T], wanted: tuple[str, ...]) -> dict[str, T]:
 
 def run_record(subExpDir: str | Path) -> dict[str, Any]:
     """The newest launch as `mrl run` wrote it; empty where there was none, or where it cannot be read."""
-    record = files.read_json(Path(subExpDir) / files.RUN)
+    path = f"{subExpDir}/{files.RUN}"
+    record = files.read_json(Path(path)) if os.path.exists(path) else None
     return record if isinstance(record, dict) else {}

@@ -12,7 +12,7 @@ from typing import Any
 from metarunlog import files
 from metarunlog.cli import common
 from metarunlog.cli import parser as options
-from metarunlog.engine.glance import Glance
+from metarunlog.engine.glance import Glance, Kept
 from metarunlog.engine.watch import Watch
 from metarunlog.errors import InputError, MrlError, UsageError
 from metarunlog.experiment import Experiment
@@ -77,11 +77,12 @@ def _once(args: argparse.Namespace, *, again: bool = False) -> int:
         experiments = project.experiments() if args.all else [project.experiment(args.exp)]
     results = []
     for experiment in experiments:
-        result = _unchanged(args, experiment)
+        kept = glance(experiment).look() if is_plain(args) else None
+        result = _unchanged(experiment, kept)
         if result is None:
             from metarunlog.cli.renew import renew  # with all that decides what is stale
 
-            result = renew(args, experiment, watch, again=again)
+            result = renew(args, experiment, watch, kept, again=again)
         if result is None and not args.all:
             raise InputError(f"experiment {experiment.name} has no sub-experiments; `mrl makebatch` makes them")
         if result is not None:
@@ -102,7 +103,8 @@ def _once(args: argparse.Namespace, *, again: bool = False) -> int:
 
 
 def glance(experiment: Experiment) -> Glance:
-    """Where it is kept what an analyze with nothing to do came to: `waiting` and `failed` of its Result."""
+    """Where it is kept what an analyze with nothing to do came to: `waiting` and `failed` of its Result, and the mark
+    of its `journal`."""
     return Glance(experiment.memory / files.GLANCE / "analyze", experiment.dir)
 
 
@@ -111,13 +113,13 @@ def is_plain(args: argparse.Namespace) -> bool:
     return not (args.outdir or args.only or args.where or args.verify or args.retry_failed)
 
 
-def _unchanged(args: argparse.Namespace, experiment: Experiment) -> Result | None:
+def _unchanged(experiment: Experiment, kept: Kept | None) -> Result | None:
     """The result where nothing has changed since there was nothing to do."""
-    known = glance(experiment).recall() if is_plain(args) else None
-    if known is None:
+    if kept is None or kept.changed:
         return None
     page = experiment.analysis_dir / experiment.config.analysis_outfn
-    return Result(experiment, page, failed=known["failed"], waiting=known["waiting"], before=known["failed"])
+    failed, waiting = kept.answer["failed"], kept.answer["waiting"]
+    return Result(experiment, page, failed=failed, waiting=waiting, before=failed)
 
 
 def _tell_failures(args: argparse.Namespace, result: Result, again: bool) -> None:

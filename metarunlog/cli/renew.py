@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,23 +15,30 @@ from metarunlog.cli import common, status
 from metarunlog.cli.analyze import Result, glance, is_plain
 from metarunlog.cli.progress import Progress
 from metarunlog.cli.verdicts import Verdicts
+from metarunlog.engine.glance import Kept
 from metarunlog.engine.journal import Journal
 from metarunlog.engine.lock import locked
-from metarunlog.engine.spec import Graph, Verdict
+from metarunlog.engine.spec import Graph, Verdict, short_name
 from metarunlog.engine.staleness import Judge
 from metarunlog.engine.watch import Watch
 from metarunlog.errors import InputError
 from metarunlog.experiment import Experiment
+from metarunlog.tasks.changes import touched
 from metarunlog.tasks.function import Functions
 from metarunlog.tasks.graph import analysis, batch
+from metarunlog.tasks.names import Waits
+from metarunlog.tasks.parse import NO_LOG
 
 _ROUNDS = 3  # at most: a second one is rare
 
 
-def renew(args: argparse.Namespace, experiment: Experiment, watch: Watch, *, again: bool = False) -> Result | None:
+def renew(
+    args: argparse.Namespace, experiment: Experiment, watch: Watch, kept: Kept | None, *, again: bool = False
+) -> Result | None:
     """Bring an experiment's report up to date; None where it has no sub-experiments.
 
-    `watch` has seen what was looked at to find the experiment. With `again`, in the course of --watch.
+    `watch` has seen what was looked at to find the experiment; `kept` is the last decision that there was nothing to
+    do, with what has changed since. With `again`, in the course of --watch.
     """
     with watch.on():
         if not experiment.subs:
@@ -43,8 +50,8 @@ def renew(args: argparse.Namespace, experiment: Experiment, watch: Watch, *, aga
         functions = Functions(experiment.root)
         make = partial(analysis, experiment, functions=functions, outdir=outdir)
         result = Result(experiment, outdir / experiment.config.analysis_outfn)
-        graph = make()
-        judge = _judge(args, graph)
+        judge, settled = _judge_of_changes(args, experiment, make, kept)
+        graph = judge.graph
         stale = [name for name in graph.specs if judge.verdict(name).state == "stale"]
         done = not (stale or any(True for _ in judge.outdated_states()) or judge.leftovers())
     if args.dry_run:
@@ -56,10 +63,15 @@ def renew(args: argparse.Namespace, experiment: Experiment, watch: Watch, *, aga
         with locked(experiment.memory, wait=not args.no_wait, say=common.say) as killed:
             mine = (graph.derived, graph.memory, experiment.dir / files.LEDGER)
             if killed or not watch.holds(mine):  # somebody else was at work meanwhile
-                judge = _judge(args, make())
+                judge, settled = _judge(args, make()), {}
             judge = _work(args, result, make, judge, only, killed)
             graph = judge.graph
     verdicts = {name: judge.verdict(name) for name in graph.specs}
+    if kept is not None and settled:
+        failed: dict[str, str] = kept.answer["failed"]
+        result.waiting += [name for name in kept.answer["waiting"] if graph.left_out(short_name(name))]
+        result.before |= {name: error for name, error in failed.items() if graph.left_out(short_name(name))}
+        result.failed |= result.before
     for name, verdict in verdicts.items():
         if verdict.state == "waiting":
             result.waiting.append(name)
@@ -68,16 +80,43 @@ def renew(args: argparse.Namespace, experiment: Experiment, watch: Watch, *, aga
                 result.before[name] = verdict.error or ""
             result.failed.setdefault(name, verdict.error or "")
     if done and not args.dry_run and is_plain(args):
-        _keep(result, watch, graph, verdicts)
+        _keep(result, watch, judge, verdicts, kept if settled else None)
     watch.leave(experiment.dir)
     return result
 
 
-def _keep(result: Result, watch: Watch, graph: Graph, verdicts: Mapping[str, Verdict]) -> None:
-    """Keep what was decided for the next time, and what `status` will say, which writes nothing itself."""
-    experiment = result.experiment
+def _judge_of_changes(
+    args: argparse.Namespace, experiment: Experiment, make: Callable[..., Graph], kept: Kept | None
+) -> tuple[Judge, Waits]:
+    """The judge of what has changed since the last decision, and the sub-experiments about which that still holds; of
+    all tasks where any may be stale."""
+    if kept is not None:
+        journal = Journal(experiment.memory / files.TRACES)
+        done = journal.since(kept.answer["journal"])
+        changed = kept.changed - {str(journal.path)}
+        subs = None if done is None else touched(experiment, experiment.analysis_dir, changed, done)
+        if subs is not None:
+            waiting = {short_name(name) for name in kept.answer["waiting"]}
+            ids = [sub.id for sub in experiment.subs if sub.id not in subs]
+            settled = {id_: NO_LOG if f"parse:{id_}" in waiting else None for id_ in ids}
+            graph = make(settled=settled)
+            if not any(spec.isolated for spec in graph.specs.values()):  # what a function reads may be anything
+                return Judge(graph, journal), settled
+    return _judge(args, make()), {}
+
+
+def _keep(result: Result, watch: Watch, judge: Judge, verdicts: Mapping[str, Verdict], before: Kept | None) -> None:
+    """Keep what was decided for the next time, and what `status` will say, which writes nothing itself. `before` is the
+    decision that this one goes on from."""
+    experiment, graph = result.experiment, judge.graph
     own = (graph.derived, graph.memory)
-    glance(experiment).keep(watch, {"failed": result.failed, "waiting": result.waiting}, own)
+    mark = judge.journal.mark()
+    if mark is None:
+        return
+    answer = {"failed": result.failed, "waiting": result.waiting, "journal": mark}
+    glance(experiment).keep(watch, answer, own, before)
+    if before is not None:
+        return
     with watch.on():
         made = {spec.name: spec for spec in batch(experiment)}
         decided = {name: spec.decided for name, spec in made.items() if spec.decided is not None}

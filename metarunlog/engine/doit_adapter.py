@@ -141,7 +141,7 @@ class MrlTask(Task):  # type: ignore[misc]
             uptodate=[stamp],
             doc=spec.doc,
             subtask_of=group,
-            meta={"inputs": [place.shown(key) for key in spec.inputs]} if spec.inputs else None,
+            meta={"inputs": [place.shown(key) for key in spec.inputs]} if spec.inputs and group else None,
             clean=True if derived else (),
             verbosity=2,
         )

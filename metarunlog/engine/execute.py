@@ -19,7 +19,7 @@ from metarunlog.engine.disk import GONE, Disk, FileState, file_digest, now_ns
 from metarunlog.engine.journal import Trace
 from metarunlog.engine.seen import Seen
 from metarunlog.engine.spec import VERIFY, Job, Spec
-from metarunlog.engine.staleness import Judge, kept_args
+from metarunlog.engine.staleness import Judge
 from metarunlog.engine.workers import Result, Workers
 from metarunlog.fileinfo import Numbers
 
@@ -96,7 +96,7 @@ class Executor:
             "read": read,
             "ls": self._listings(spec, seen),
             "out": {key: after.state(key, old["out"].get(key), old["at"]) for key in sorted(out)},
-            "args": kept_args(spec.args),
+            "args": spec.kept_args,
             "code": self._code(spec, seen),
             "modules": [place.key(path) for path in seen.imports],
             "versions": dict(spec.versions),

@@ -25,6 +25,7 @@ from metarunlog.engine.watch import Watch, absolute
 from metarunlog.fileinfo import Numbers, settled
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_FORMAT = 2  # raise it when another thing is kept
 _FRESH = 1_000  # files that may be so new that their content has to tell
 _MAX_FRESH = 16 << 20  # bytes of one of them
 _MANY = 1_000  # changes of which each is told
@@ -232,7 +233,7 @@ def _content_or_none(path: str) -> str | None:
 
 def _setting() -> list[Any]:
     """What counts beside files."""
-    return [__version__, sys.version, list(sys.path)]
+    return [_FORMAT, __version__, sys.version, list(sys.path)]
 
 
 def _own_code() -> list[str]:

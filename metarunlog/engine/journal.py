@@ -76,6 +76,19 @@ class Lines(ABC):
         except OSError:
             return self._size > 0
 
+    def mark(self) -> list[int] | None:
+        """Tells the file as it is, for `since`; None where another process has written to it."""
+        data = files.read(self.path) or b""
+        return [len(data), zlib.crc32(data)] if len(data) == self._size else None
+
+    def since(self, mark: Sequence[int]) -> set[str] | None:
+        """The tasks that something was written about since it was so; None where it was written anew."""
+        data = files.read(self.path) or b""
+        size, crc = mark
+        if zlib.crc32(data[:size]) != crc:
+            return None
+        return {found[0] for line in data[size:].split(b"\n") if (found := _task(line)) is not None}
+
     def compact(self) -> None:
         """Write only what is alive. Call it under the lock of what the file is about."""
         data = b"".join(b"%b\n" % line for line in self._alive())
@@ -102,13 +115,8 @@ class Lines(ABC):
 
     def _add(self, line: bytes) -> None:
         """Take a line, unless it is not as it was written."""
-        if line[-_END:] == _seal(line[:-_END]) and line.startswith(_BEGINS):
-            start, end = len(_BEGINS), line.find(b'"', len(_BEGINS))
-            task = line[start:end].decode()
-            if "\\" in task:
-                task, length = json.JSONDecoder().raw_decode(line[start - 1 :].decode())
-                end = start - 2 + length
-            self._live[task] = len(line) + 1 if self._take(task, line, end + 2) else 0
+        if (found := _task(line)) is not None:
+            self._live[found[0]] = len(line) + 1 if self._take(found[0], line, found[1]) else 0
 
 
 class Journal(Lines):
@@ -240,6 +248,18 @@ def _line(record: Mapping[str, Any]) -> bytes:
 
 def _seal(body: bytes) -> bytes:
     return b',"crc":"%08x"}' % zlib.crc32(b"}", zlib.crc32(body))
+
+
+def _task(line: bytes) -> tuple[str, int] | None:
+    """The task of a line, and where it goes on behind it; None of a line that is not as it was written."""
+    if line[-_END:] != _seal(line[:-_END]) or not line.startswith(_BEGINS):
+        return None
+    start, end = len(_BEGINS), line.find(b'"', len(_BEGINS))
+    task = line[start:end].decode()
+    if "\\" in task:
+        task, length = json.JSONDecoder().raw_decode(line[start - 1 :].decode())
+        end = start - 2 + length
+    return task, end + 2
 
 
 def _record(line: bytes) -> dict[str, Any]:

@@ -7,6 +7,7 @@ the traces, so that a folder that was moved or copied is still up to date.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from metarunlog.engine.listing import Scope
 
 #: Set in the environment of actions under `--verify`: they take no shortcuts either.
 VERIFY = "MRL_VERIFY"
+
+_LONG = 400  # characters of an argument that is kept as it is
 
 State = Literal["up-to-date", "stale", "waiting", "failed", "kept"]
 
@@ -150,6 +153,15 @@ class Spec:
     @cached_property
     def short(self) -> str:
         return short_name(self.name)
+
+    @cached_property
+    def kept_args(self) -> Mapping[str, str]:
+        """Arguments as traces keep them: long ones as a digest, so that a trace stays small."""
+        texts = {name: json.dumps(value, sort_keys=True) for name, value in self.args.items()}
+        return {
+            name: text if len(text) <= _LONG else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+            for name, text in texts.items()
+        }
 
 
 def short_name(name: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -151,7 +149,7 @@ class Judge:
             "read": {key: disk.state(key) for key in old["read"]},
             "ls": {text: self.listing_digest(name, q, old.get("wrote", ())) for text, q in questions.items()},
             "out": {key: disk.state(key) for key in dict.fromkeys((*spec.targets, *old["out"]))},
-            "args": kept_args(spec.args),
+            "args": spec.kept_args,
             "code": dict(spec.code.digests(old["modules"])),
             "versions": dict(spec.versions),
         }
@@ -189,7 +187,7 @@ class Judge:
         return Verdict("up-to-date")
 
     def _own_reasons(self, spec: Spec, trace: Trace) -> Iterator[Reason]:
-        yield from _compare(kept_args(spec.args), trace["args"], _kind_of_arg)
+        yield from _compare(spec.kept_args, trace["args"], _kind_of_arg)
         for reason in _compare(spec.code.digests(trace["modules"]), trace["code"], lambda _: "code_changed"):
             old, new = (text and text[:8] for text in (reason.old, reason.new))
             yield replace(reason, old=old, new=new, line=spec.code.line(reason.subject))
@@ -265,15 +263,6 @@ class Judge:
         now = self.disk.state(key, state)
         kind = "input_added" if state is None else "input_removed" if now is None else "input_changed"
         return Reason(kind, key, _shown(state), _shown(now), is_path=True)
-
-
-def kept_args(args: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments as traces keep them: long ones as a digest, so that a trace stays small."""
-    kept = {}
-    for name, value in args.items():
-        text = json.dumps(value, sort_keys=True)
-        kept[name] = text if len(text) <= 400 else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-    return kept
 
 
 def _compare(now: Mapping[str, Any], old: Mapping[str, Any], kind: Any) -> Iterator[Reason]:

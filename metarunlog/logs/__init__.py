@@ -166,24 +166,30 @@ def summary(expDir: str | os.PathLike[str], params: bool = False) -> pd.DataFram
     def metrics(sub: str) -> Mapping[tuple[str, str], Metric]:
         if not _is_frozen(exp_dir):
             return metrics_of(_load_from(exp_dir / sub, settings))
-        made = derived(exp_dir / sub, "metrics", 1, lambda tables: [(*k, *m) for k, m in metrics_of(tables).items()])
-        return {(table, column): Metric(*values) for table, column, *values in made}
+        made = derived(
+            f"{exp_dir}/{sub}", "metrics", 1, lambda tables: [(*k, *m) for k, m in metrics_of(tables).items()]
+        )
+        return {(table, column): Metric(last, low, high) for table, column, last, low, high in made}
 
     return summary_frame({sub: metrics(sub) for sub in settings.sub_ids}, settings.params if params else None)
+
+
+def _plain_metrics(tables: Mapping[str, pd.DataFrame]) -> list[tuple[Any, ...]]:
+    return [(*key, *metric) for key, metric in metrics_of(tables).items()]
 
 
 def derived(subExpDir: str | os.PathLike[str], kind: str, version: object, make: Callable[[Any], Any]) -> Any:
     """What `make` makes of the tables of a sub-experiment, plain data; kept from one analyze to the next, where mrl
     calls a function of its own. `version` is another where `make` makes another thing of the same tables."""
-    sub_dir = Path(subExpDir).absolute()
+    exp_dir, id_ = os.path.split(os.path.abspath(subExpDir))
     keeper = kept.current()
-    if keeper is None or not _is_frozen(sub_dir.parent):
-        return make(load(sub_dir))
-    pickle = pickle_path(Path(os.environ[FROZEN_OUTDIR]), sub_dir.name)
-    return keeper.get(kind, version, pickle, lambda: make(_frozen(pickle)))
+    if keeper is None or not _is_frozen(exp_dir):
+        return make(load(subExpDir))
+    pickle = f"{os.environ[FROZEN_OUTDIR]}/parsed/{id_}.pkl"
+    return keeper.get(kind, version, pickle, lambda: make(_frozen(Path(pickle))))
 
 
-def _is_frozen(exp_dir: Path) -> bool:
+def _is_frozen(exp_dir: str | Path) -> bool:
     """Whether mrl itself is calling a function of this experiment: the pickles are what it works on."""
     return os.environ.get(FROZEN) == str(exp_dir)
 

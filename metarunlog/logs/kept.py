@@ -29,11 +29,11 @@ class Kept:
         self._known: dict[str, dict[str, Any]] = {}
         self._new: set[str] = set()
 
-    def get(self, kind: str, version: object, pickle: Path, make: Callable[[], Any]) -> Any:
+    def get(self, kind: str, version: object, pickle: str, make: Callable[[], Any]) -> Any:
         """What was made of a pickle: as it was, where it has not changed since, and was made by the same `version`,
         else what `make` makes. It is plain data."""
         numbers = fileinfo.numbers(pickle)
-        path = str(pickle).removeprefix(self._base)
+        path = pickle.removeprefix(self._base)
         entry = self._of(kind).get(path)
         if entry is not None and numbers is not None and entry[:2] == (numbers, version):
             return entry[2]

@@ -44,7 +44,10 @@ def format_number(value: float, digits: int = 6) -> str:
         return str(value) if abs(value) < 10**15 else f"{value:.{digits}g}"
     if value.is_integer() and abs(value) < 1e9:
         return str(int(value))
-    return re.sub(r"e([+-])0*(\d)", lambda match: f"e{'-' if match[1] == '-' else ''}{match[2]}", f"{value:.{digits}g}")
+    text = f"{value:.{digits}g}"
+    if "e" not in text:
+        return text
+    return re.sub(r"e([+-])0*(\d)", lambda match: f"e{'-' if match[1] == '-' else ''}{match[2]}", text)
 
 
 def format_value(value: Any, digits: int = 6) -> str:

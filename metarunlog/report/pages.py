@@ -177,7 +177,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(shown.FILTERS)
-    environment.globals["cell"] = shown.cell
+    environment.globals |= {"cell": shown.cell, "result_rows": shown.result_rows}
     return environment
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -109,6 +109,28 @@ def cell(value: Any, digits: int, numeric: bool, best: bool = False, start: bool
     if not isinstance(value, (int, float)):
         text = escape(text)
     return Markup(f'<td class="{names}">{text}</td>' if names else f"<td>{text}</td>")
+
+
+def result_rows(
+    view: Mapping[str, Any],
+    params: int,
+    states: Mapping[str, str],
+    anchor: Callable[[str], str],
+    best: Collection[tuple[int, int, int]],
+) -> Markup:
+    """The rows of a results table, with the first so many params."""
+    rows = []
+    for number, row in enumerate(view["rows"]):
+        id_, state = row["id"], states.get(row["id"]) or row["state"] or "not run"
+        name, link = str(escape(id_)), anchor(id_)
+        if link:
+            name = f'<a href="{escape(link)}">{name}</a>'
+        cells: list[str] = [cell(one, 6, is_number(one)) for one in row["params"][:params]]
+        cells.append(f'<td><span class="badge {state_class(state)}">{escape(state)}</span></td>')
+        for at, stats in enumerate(row["metrics"]):
+            cells += [cell(one, 5, True, (number, at, which) in best, which == 0) for which, one in enumerate(stats)]
+        rows.append(f'<tr data-id="{escape(id_)}"><th scope="row">{name}</th>{"".join(cells)}</tr>')
+    return Markup("\n".join(rows))
 
 
 def page_bytes(text: str) -> bytes:

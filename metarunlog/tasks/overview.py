@@ -11,6 +11,7 @@ from metarunlog.engine.spec import Spec
 from metarunlog.experiment import Experiment
 from metarunlog.tasks import function
 from metarunlog.tasks.names import OVERVIEW, Names, Waits
+from metarunlog.tasks.parse import NO_LOG
 
 
 def spec(
@@ -46,6 +47,6 @@ def spec(
         folder="",
         after=tuple(after),
         stage=OVERVIEW,
-        waiting=None if ready else "no log yet",
+        waiting=None if ready else NO_LOG,
         waiting_dirs=[str(sub.dir) for sub in waiting],
     )

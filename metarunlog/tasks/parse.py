@@ -19,6 +19,9 @@ from metarunlog.tasks.names import Names, package_versions
 VERSION = 4
 
 
+NO_LOG = "no log yet"
+
+
 def spec(experiment: Experiment, sub: SubExperiment, functions: Functions, names: Names) -> Spec:
     """The parse of one sub-experiment; waiting while it has no log."""
     found = find(sub.dir, experiment.config.logs, experiment.log_skip)
@@ -33,7 +36,7 @@ def spec(experiment: Experiment, sub: SubExperiment, functions: Functions, names
         args={"logs": experiment.config.logs},
         code=functions.code(own, names.place) if own else NoCode(),
         versions={**names.versions("parse", VERSION), **made_by(), **(names.user_versions if own else {})},
-        waiting=None if found else "no log yet",
+        waiting=None if found else NO_LOG,
         action=Job(
             "metarunlog.tasks.parse:run",
             {**job, "target": names.path(target), "root": str(experiment.root)},

@@ -107,7 +107,7 @@ def run(
             timestamp=str(meta.get("timestamp") or ""),
             user=str(meta.get("user") or ""),
             note=_text(folder / note),
-            subexps=tuple(_head(folder, sub) for sub in subs),
+            subexps=tuple(_head(folder, sub, digests) for sub in subs),
             stale=tuple(shown["stale"]),
             outfn=shown["outfn"],
         )
@@ -155,13 +155,13 @@ def _section(function: str, path: str | None, waiting: str | None) -> tuple[str,
         return function, (blocks.error_block(function, str(error), ""),)
 
 
-def _head(folder: Path, sub: Mapping[str, Any]) -> model.SubExp:
+def _head(folder: Path, sub: Mapping[str, Any], digests: Mapping[str, str | None]) -> model.SubExp:
     from metarunlog.report import model
 
     return model.SubExp(
         id=sub["id"],
         params=sub["params"],
-        state=_state(folder, sub),
+        state=_state(folder, sub, has_run=digests[f"{folder}/{sub['id']}/{files.RUN}"] is not None),
         orphan=sub["orphan"],
         stale=tuple(sub["stale"]),
     )
@@ -173,11 +173,11 @@ def _with_sections(head: model.SubExp, places: Sequence[tuple[str, str | None, s
     return replace(head, sections=sections, partial=any(bool(view.get("curves", {}).get("partial")) for view in views))
 
 
-def _state(folder: Path, sub: Mapping[str, Any]) -> str:
-    state = SubExperiment(sub["id"], folder / sub["id"], {}, False).state
+def _state(folder: Path, sub: Mapping[str, Any], *, has_run: bool) -> str:
+    state = SubExperiment(sub["id"], folder / sub["id"], {}, False).state if has_run else None
     if state is not None:
         return state
-    if (folder / sub["id"] / files.DONE).exists():
+    if os.path.exists(f"{folder}/{sub['id']}/{files.DONE}"):
         return "done"
     return "waiting" if sub["waiting"] else "has logs"
 
