@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import BIN, ProjectDir, wait_until_gone
 
@@ -100,6 +100,81 @@ def test_journal_is_compacted(tmp_path: Path) -> None:
         journal.put("only", trace(n))
     assert (tmp_path / "traces.jsonl").stat().st_size < 200_000
     assert Journal(tmp_path / "traces.jsonl").get("only") == trace(1999)
+
+
+def large(count: int, **changes: int) -> dict[str, Any]:
+    states = {f"file {n}": [n, n, n, n, "digest" * 9] for n in range(count)}
+    return {**trace(1), "in": {**states, **{key: [value] * 5 for key, value in changes.items()}}}
+
+
+def test_of_a_large_trace_only_what_differs_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "traces.jsonl"
+    journal = Journal(path)
+    journal.put("small", trace(0))
+    journal.put("all", large(1000))
+    size = path.stat().st_size
+    for n in range(20):
+        journal.put("all", {**large(1000 - n, **{"file 7": n, "more": n}), "error": f"e{n}"})
+        assert journal.get("all") == Journal(path).get("all")
+    assert path.stat().st_size < size + 20_000
+    last = journal.get("all")
+    assert last is not None and last["error"] == "e19" and last["in"] == large(981, **{"file 7": 19, "more": 19})["in"]
+    journal.put("all", trace(3))
+    assert journal.get("all") == Journal(path).get("all") == trace(3)
+
+
+@given(data=st.data())
+@settings(deadline=None)
+def test_differences_come_to_the_same_as_whole_traces(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("differences") / "traces.jsonl"
+    journal = Journal(path)
+    keys = st.sampled_from([f"file {n}" for n in range(0, 400, 40)])
+    last: dict[str, Any] = {}
+    told: list[str] = []
+    journal.watch(told.append)
+    for _ in range(data.draw(st.integers(1, 6))):
+        task = data.draw(st.sampled_from("ab"))
+        what = data.draw(st.sampled_from(["put", "put", "put", "forget", "compact", "again", "small"]))
+        if what == "put":
+            last[task] = large(400, **data.draw(st.dictionaries(keys, st.integers(0, 9))))
+            for key in data.draw(st.sets(keys)):
+                last[task]["in"].pop(key)
+            journal.put(task, last[task])
+        elif what == "small":
+            last[task] = trace(5)
+            journal.put(task, last[task])
+        elif what == "forget":
+            last.pop(task, None)
+            journal.forget(task)
+        elif what == "compact":
+            told.clear()
+            journal.compact()
+            assert told == [], "nothing is other than it was"
+        else:
+            journal = Journal(path)
+            journal.watch(told.append)
+        for name in "ab":
+            assert journal.get(name) == Journal(path).get(name) == last.get(name)
+    other = Journal(tmp_path_factory.mktemp("copy") / "traces.jsonl")
+    other.path.write_bytes(journal.lines(["a", "b"]))
+    assert {name: Journal(other.path).get(name) for name in last} == last
+
+
+def test_a_difference_to_what_is_not_there_is_passed_over(tmp_path: Path) -> None:
+    """Another process has written in between, or a line is damaged: its task is done again."""
+    path = tmp_path / "traces.jsonl"
+    one = Journal(path)
+    one.put("all", large(400))
+    other = Journal(path)
+    other.put("all", large(400, **{"file 1": 0}))
+    one.put("all", large(400, **{"file 2": 0}))
+    assert Journal(path).get("all") is None
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[1].replace(b"file 1", b"file 3") + lines[2])
+    found = Journal(path).get("all")
+    assert found is not None and found["in"] == large(400, **{"file 2": 0})["in"]
 
 
 # --- state of files ---

@@ -14,10 +14,11 @@ from typing import Any
 from doit.dependency import MD5Checker
 
 from metarunlog import files
-from metarunlog.engine.journal import Journal, Trace, Values
+from metarunlog.engine.journal import Journal, Trace
 from metarunlog.engine.lock import Locks
 from metarunlog.engine.spec import short_name
 from metarunlog.engine.staleness import Judge
+from metarunlog.engine.values import Values
 
 KINDS = ("makebatch", "launch", "parse", "section", "overview", "report", "notebook")
 _OURS = re.compile(rf"(?:{'|'.join(KINDS)}):([^/]+)")
