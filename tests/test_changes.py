@@ -59,7 +59,9 @@ def decided(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
 def said(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, Any]:
     capsys.readouterr()
     main([*argv, "--json"])
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    out, err = capsys.readouterr()
+    assert not err.startswith("mrl: error"), err
+    found: dict[str, Any] = json.loads(out)
     return found
 
 
@@ -103,7 +105,7 @@ CHANGES: dict[str, tuple[Callable[[], object], set[str] | None]] = {
     "a data file is gone": (lambda: (EXP / "analysis/data/subs-1.js").unlink(), set()),
     "the note": (lambda: (EXP / ".mrl.note").write_text("Seen."), set()),
     "the experiment's description": (lambda: describe("another"), None),
-    "the config of all": (lambda: (EXP / ".mrl.cfg").write_text('{"name": "other"}'), None),
+    "the config of all": (lambda: (EXP / ".mrl.cfg").write_text('{"analysis_overview": {"effects": []}}'), None),
     "a sub-experiment is gone": (lambda: shutil.rmtree(EXP / "004"), None),
     "the traces are gone": (lambda: (EXP / ".mrl.d/traces.jsonl").unlink(), None),
     "a function of the user's": (lambda: Path("mrl_analyze.py").write_text("def results(expDir): return []\n"), None),
