@@ -9,6 +9,8 @@ import json
 import os
 import random
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,14 +47,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectDir:
 def decided(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     """The sub-experiments about which was decided, an entry an analyze."""
     found: list[set[str]] = []
-    judge = renew._judge_of_changes
+    changes = renew.changes
 
     def noted(*args: Any) -> Any:
-        made, settled = judge(*args)
-        found.append(set(SUBS) - set(settled))
-        return made, settled
+        part = changes(*args)
+        found.append(set(SUBS) if part is None else set(part.subs))
+        return part
 
-    monkeypatch.setattr(renew, "_judge_of_changes", noted)
+    monkeypatch.setattr(renew, "changes", noted)
     return found
 
 
@@ -121,6 +123,10 @@ def test_each_change_is_decided_about_as_all_would_be(
         shutil.rmtree(tmp_path / "copy", ignore_errors=True)
         shutil.copytree(project.root, tmp_path / "copy", symlinks=True)
         decided.clear()
+        capsys.readouterr()
+        main(["status"])
+        status = capsys.readouterr().out
+        assert project.mrl("-C", str(tmp_path / "copy"), "status").out == status, what
         mine = said(capsys, "analyze", "-j", "1")
         assert decided == [set(SUBS) if subs is None else subs] or (
             subs is None and decided[0] >= set(SUBS) - {"004"}
@@ -181,6 +187,10 @@ def test_any_sequence_of_changes(
         shutil.rmtree(tmp_path / "copy", ignore_errors=True)
         shutil.copytree(project.root, tmp_path / "copy", symlinks=True)
         decided.clear()
+        capsys.readouterr()
+        main(["status"])
+        status = capsys.readouterr().out
+        assert project.mrl("-C", str(tmp_path / "copy"), "status").out == status, chosen
         mine = said(capsys, "analyze", "-j", "1")
         few += bool(decided) and len(decided[0]) < len(SUBS)
         theirs = json.loads(project.mrl("-C", str(tmp_path / "copy"), "analyze", "-j", "1", "--json", code=None).out)
@@ -219,3 +229,44 @@ def test_whose_files_have_changed(
     experiment = Project.find(Path.cwd()).experiment("1")
     absolute = [os.path.normpath(f"{experiment.dir}/{path}") for path in paths]
     assert touched(experiment, experiment.analysis_dir, absolute, tasks) == subs
+
+
+def test_a_status_is_about_a_part_too(
+    project: ProjectDir, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle()
+    log("001", 4.0)
+    (EXP / "002/.mrl.run").write_text(json.dumps({"state": "running", "host": os.uname().nodename, "pid": 2**22}))
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "metarunlog.cli.verdicts", None)  # about all
+        main(["status"])
+        said = capsys.readouterr().out
+    main(["status", "-v"])
+    assert said.splitlines()[:2] == capsys.readouterr().out.splitlines()[:2]
+    assert "4 parse" not in said and "1 interrupted, 3 not run" in said
+
+
+def test_a_run_that_ends_without_a_word_is_seen(
+    project: ProjectDir, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as running:
+        record = {"state": "running", "host": os.uname().nodename, "pid": running.pid}
+        (EXP / "002/.mrl.run").write_text(json.dumps(record))
+        settle()
+        capsys.readouterr()
+        main(["status"])
+        assert "1 running" in capsys.readouterr().out
+        running.kill()
+    main(["status"])
+    assert "1 interrupted" in capsys.readouterr().out
+
+
+def test_what_makebatch_has_to_do_is_asked_where_it_may_be_something_else(
+    project: ProjectDir, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settle()
+    capsys.readouterr()
+    (EXP / "001/conf.yaml").write_text("lr: 7\n")
+    main(["status"])
+    assert "1 makebatch" in capsys.readouterr().out

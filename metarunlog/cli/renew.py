@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from metarunlog import files
 from metarunlog.cli import common, status
 from metarunlog.cli.analyze import Result, glance, is_plain
 from metarunlog.cli.progress import Progress
-from metarunlog.cli.verdicts import Verdicts
+from metarunlog.cli.short import Short, kept_as
 from metarunlog.engine.glance import Kept
 from metarunlog.engine.journal import Journal
 from metarunlog.engine.lock import locked
@@ -23,11 +22,9 @@ from metarunlog.engine.staleness import Judge
 from metarunlog.engine.watch import Watch
 from metarunlog.errors import InputError
 from metarunlog.experiment import Experiment
-from metarunlog.tasks.changes import touched
+from metarunlog.tasks.changes import changes
 from metarunlog.tasks.function import Functions
 from metarunlog.tasks.graph import analysis, batch
-from metarunlog.tasks.names import Waits
-from metarunlog.tasks.parse import NO_LOG
 
 _ROUNDS = 3  # at most: a second one is rare
 
@@ -50,7 +47,8 @@ def renew(
         functions = Functions(experiment.root)
         make = partial(analysis, experiment, functions=functions, outdir=outdir)
         result = Result(experiment, outdir / experiment.config.analysis_outfn)
-        judge, settled = _judge_of_changes(args, experiment, make, kept)
+        part = None if kept is None else changes(experiment, kept, kept.answer["waiting"], functions)
+        judge = _judge(args, make()) if part is None else part.judge
         graph = judge.graph
         stale = [name for name in graph.specs if judge.verdict(name).state == "stale"]
         done = not (stale or any(True for _ in judge.outdated_states()) or judge.leftovers())
@@ -63,11 +61,11 @@ def renew(
         with locked(experiment.memory, wait=not args.no_wait, say=common.say) as killed:
             mine = (graph.derived, graph.memory, experiment.dir / files.LEDGER)
             if killed or not watch.holds(mine):  # somebody else was at work meanwhile
-                judge, settled = _judge(args, make()), {}
+                judge, part = _judge(args, make()), None
             judge = _work(args, result, make, judge, only, killed)
             graph = judge.graph
     verdicts = {name: judge.verdict(name) for name in graph.specs}
-    if kept is not None and settled:
+    if kept is not None and part is not None:
         failed: dict[str, str] = kept.answer["failed"]
         result.waiting += [name for name in kept.answer["waiting"] if graph.left_out(short_name(name))]
         result.before |= {name: error for name, error in failed.items() if graph.left_out(short_name(name))}
@@ -80,33 +78,13 @@ def renew(
                 result.before[name] = verdict.error or ""
             result.failed.setdefault(name, verdict.error or "")
     if done and not args.dry_run and is_plain(args):
-        _keep(result, watch, judge, verdicts, kept if settled else None)
+        _keep(result, watch, judge, verdicts, kept if part else None)
     watch.leave(experiment.dir)
     return result
 
 
-def _judge_of_changes(
-    args: argparse.Namespace, experiment: Experiment, make: Callable[..., Graph], kept: Kept | None
-) -> tuple[Judge, Waits]:
-    """The judge of what has changed since the last decision, and the sub-experiments about which that still holds; of
-    all tasks where any may be stale."""
-    if kept is not None:
-        journal = Journal(experiment.memory / files.TRACES)
-        done = journal.since(kept.answer["journal"])
-        changed = kept.changed - {str(journal.path)}
-        subs = None if done is None else touched(experiment, experiment.analysis_dir, changed, done)
-        if subs is not None:
-            waiting = {short_name(name) for name in kept.answer["waiting"]}
-            ids = [sub.id for sub in experiment.subs if sub.id not in subs]
-            settled = {id_: NO_LOG if f"parse:{id_}" in waiting else None for id_ in ids}
-            graph = make(settled=settled)
-            if not any(spec.isolated for spec in graph.specs.values()):  # what a function reads may be anything
-                return Judge(graph, journal), settled
-    return _judge(args, make()), {}
-
-
-def _keep(result: Result, watch: Watch, judge: Judge, verdicts: Mapping[str, Verdict], before: Kept | None) -> None:
-    """Keep what was decided for the next time, and what `status` will say, which writes nothing itself. `before` is the
+def _keep(result: Result, watch: Watch, judge: Judge, verdicts: Mapping[str, Verdict], kept: Kept | None) -> None:
+    """Keep what was decided for the next time, and what `status` will say, which writes nothing itself. `kept` is the
     decision that this one goes on from."""
     experiment, graph = result.experiment, judge.graph
     own = (graph.derived, graph.memory)
@@ -114,16 +92,21 @@ def _keep(result: Result, watch: Watch, judge: Judge, verdicts: Mapping[str, Ver
     if mark is None:
         return
     answer = {"failed": result.failed, "waiting": result.waiting, "journal": mark}
-    glance(experiment).keep(watch, answer, own, before)
-    if before is not None:
+    glance(experiment).keep(watch, answer, own, kept)
+    said = status.glance(experiment)
+    if kept is not None:
+        before = said.look()
+        with watch.on():
+            found = None if before is None else status.after_changes(experiment, before)
+        if found is not None:
+            said.keep(watch, kept_as(found, mark), own, before)
         return
     with watch.on():
         made = {spec.name: spec for spec in batch(experiment)}
         decided = {name: spec.decided for name, spec in made.items() if spec.decided is not None}
-        found = Verdicts(experiment, replace(graph, specs={**made, **graph.specs}), {**decided, **verdicts})
-        short = found.short()
-    if found.lasting and not any(verdict.state == "stale" for verdict in decided.values()):
-        status.glance(experiment).keep(watch, short, own)
+        short = Short.of(experiment, {**decided, **verdicts})
+    if not any(verdict.state == "stale" for verdict in decided.values()):
+        said.keep(watch, kept_as(short, mark), own)
 
 
 def _work(

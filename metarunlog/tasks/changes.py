@@ -3,11 +3,56 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
+from metarunlog import files
 from metarunlog.config import Config
+from metarunlog.engine.glance import Kept
+from metarunlog.engine.journal import Journal
+from metarunlog.engine.spec import short_name
+from metarunlog.engine.staleness import Judge
 from metarunlog.experiment import Experiment
+from metarunlog.tasks.function import Functions
+from metarunlog.tasks.graph import analysis
+from metarunlog.tasks.parse import NO_LOG
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The sub-experiments of which something has changed since a decision, and the judge of their tasks and of those
+    over all. What was decided of the other tasks holds."""
+
+    subs: frozenset[str]
+    judge: Judge
+
+
+def changes(
+    experiment: Experiment,
+    kept: Kept,
+    waiting: Collection[str],
+    functions: Functions | None = None,
+    also: Collection[str] = (),
+) -> Changes | None:
+    """What is to be decided after a decision that was kept, by which the tasks `waiting` did so; None where anything
+    may be stale. `also` are sub-experiments to decide about in any case."""
+    journal = Journal(experiment.memory / files.TRACES)
+    done = journal.since(kept.answer["journal"])
+    if done is None:
+        return None
+    paths = kept.changed - {str(journal.path)}
+    subs = touched(experiment, experiment.analysis_dir, paths, done)
+    if subs is None:
+        return None
+    subs.update(also)
+    tasks = {short_name(name) for name in waiting}
+    ids = [sub.id for sub in experiment.subs if sub.id not in subs]
+    settled = {id_: NO_LOG if f"parse:{id_}" in tasks else None for id_ in ids}
+    graph = analysis(experiment, functions=functions, settled=settled)
+    if any(spec.isolated for spec in graph.specs.values()):  # what a function of the user's reads may be anything
+        return None
+    return Changes(frozenset(subs), Judge(graph, journal))
 
 
 def touched(experiment: Experiment, outdir: Path, paths: Iterable[str], tasks: Iterable[str]) -> set[str] | None:
