@@ -6,7 +6,8 @@ hand, is kept, and said so.
 
 from __future__ import annotations
 
-import shutil
+import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from metarunlog.grid import canonical
 from metarunlog.ledger import Entry, Ledger, forget
 from metarunlog.sources import Sources
 from metarunlog.template import text_lines
+
+_HELD = 64 << 20  # bytes of what is rendered that are held until it is written
 
 Verdict = Literal["unchanged", "new", "render", "adopt", "keep"]
 
@@ -38,6 +41,7 @@ class Row:
     old: Mapping[str, str] = field(default_factory=dict)  # file -> sha256 of what is there now
     archived: Path | None = None  # where its folder is, if it is to be brought back from the archive
     running: bool = False
+    content: Mapping[str, bytes] = field(default_factory=dict, repr=False)  # what was rendered, of a few
 
     @property
     def is_done(self) -> bool:
@@ -95,18 +99,22 @@ class Plan:
         `settle` is to follow where all is done.
         """
         self.write_ledger()
+        modes: dict[str, tuple[int, int]] = {}
         for row in rows:
             sub_dir = self.experiment.dir / row.id
             if row.archived is not None:
                 archive.bring_back(self.experiment, row.id, row.archived)
             if row.verdict == "unchanged" or (row.verdict == "keep" and (row.running or not force)):
                 continue
-            rendered = self.sources.render(row.params, row.id) if row.differs else {}
+            rendered = row.content or (self.sources.render(row.params, row.id) if row.differs else {})
             for name in row.differs:
                 if row.verdict == "keep":
                     files.put_aside(sub_dir / name, self.experiment.memory / files.REPLACED / row.id)
                 files.write(sub_dir / name, rendered[name])
-                shutil.copymode(self.experiment.dir / name, sub_dir / name)
+                if name not in modes:  # new files have all the same
+                    modes[name] = _mode(self.experiment.dir / name), _mode(sub_dir / name)
+                if modes[name][0] != modes[name][1]:
+                    os.chmod(sub_dir / name, modes[name][0])
             if not _says(sub_dir, row.params, row.id):
                 files.write(sub_dir / files.META, meta_of(row.params, row.id))
             entry = self.ledger.entries[row.id]
@@ -167,7 +175,7 @@ def plan(experiment: Experiment, *, anew: bool = False, force: bool = False) -> 
     points = [(params, canonical(params)) for params in sources.first.params]
     taken = {number_of[key] for _, key in points if key in number_of}
     adoption = Adoption(sources, (sub for id_, sub in there.items() if id_ not in taken))
-    rows = []
+    rows, room = [], _HELD
     next_number = ledger.last + 1
     for params, key in points:
         if key in number_of:
@@ -188,8 +196,12 @@ def plan(experiment: Experiment, *, anew: bool = False, force: bool = False) -> 
             )
         else:
             id_ = experiment.sub_name(next_number)
-            hashes = sources.hashes(sources.render(params, id_))
-            rows.append(Row(id_, params, "new", differs=tuple(hashes), hashes=hashes))
+            rendered = sources.render(params, id_)
+            hashes = sources.hashes(rendered)
+            room -= sum(len(rendered[name]) for name in sources.templates)
+            rows.append(
+                Row(id_, params, "new", differs=tuple(hashes), hashes=hashes, content=rendered if room > 0 else {})
+            )
             next_number += 1
     wanted = {row.id for row in rows}
     return Plan(experiment, ledger, sources, tuple(rows), tuple(id_ for id_ in existing if id_ not in wanted))
@@ -216,6 +228,10 @@ def to_archive(experiment: Experiment) -> list[str]:
     if running:
         raise InputError(f"{experiment.path}/{running[0]} is running; stop it or wait, then use -replace")
     return [sub.id for sub in subs]
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(os.stat(path).st_mode)
 
 
 def _replacing(entry: Entry) -> dict[str, list[str]]:

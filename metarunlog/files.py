@@ -40,8 +40,11 @@ _TMP = ".mrl.tmp-"  # prefix of files that are being written
 
 def write(path: Path, data: bytes) -> None:
     """Write a file whole or not at all, making its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tmp = _beside(path, data)
+    try:
+        tmp = _beside(path, data)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tmp = _beside(path, data)
     try:
         os.replace(tmp, path)
     except BaseException:
@@ -124,7 +127,21 @@ def is_temporary(name: str) -> bool:
 
 def to_json(value: Any) -> bytes:
     """JSON as mrl writes its files: indented, keys in the order given, one final newline."""
-    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(errors=_ESCAPE)
+    return (_indented(value, "\n") + "\n").encode(errors=_ESCAPE)
+
+
+def _indented(value: Any, newline: str) -> str:
+    """What `json.dumps(value, indent=1)` gives, whose own way is slower. Keys are strings."""
+    inner = f"{newline} "
+    if isinstance(value, dict) and value:
+        parts = [f"{_compact(key)}: {_indented(one, inner)}" for key, one in value.items()]
+        return f"{{{inner}{f',{inner}'.join(parts)}{newline}}}"
+    if isinstance(value, (list, tuple)) and value:
+        return f"[{inner}{f',{inner}'.join(_indented(one, inner) for one in value)}{newline}]"
+    return _compact(value)
+
+
+_compact = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 def read(path: Path) -> bytes | None:
@@ -160,7 +177,7 @@ def _finite(text: str) -> float:
 
 def _beside(path: Path, data: bytes | Callable[[IO[bytes]], None]) -> Path:
     """A finished temporary file in the folder of `path`. The name is unique among hosts that share the folder."""
-    tmp = path.parent / f"{_TMP}{os.urandom(6).hex()}"
+    tmp = Path(os.path.join(os.path.dirname(path), f"{_TMP}{os.urandom(6).hex()}"))
     try:
         with open(os.open(tmp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), "wb") as f:
             if callable(data):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import BIN, ProjectDir, wait_until_gone
 
+from metarunlog import files
 from metarunlog.engine.disk import Disk, now_ns
 from metarunlog.engine.journal import Journal
 from metarunlog.engine.listing import Scope
@@ -279,6 +281,7 @@ def test_workers_do_jobs_and_survive_crashes(tmp_path: Path) -> None:
 
 def test_workers_end_with_their_starter(tmp_path: Path) -> None:
     code = f"""
+import json
 import os
 from pathlib import Path
 from metarunlog.engine.listing import Scope
@@ -415,3 +418,14 @@ def test_a_change_between_the_decision_and_its_recording_is_not_lost(tmp_path: P
     for name, fresh in list(judge.outdated_states()):
         journal.put(short_name(name), fresh)
     assert Judge(graph, journal).verdict(spec.name).state == "stale"
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
+    )
+)
+def test_json_is_as_that_of_the_library(value: Any) -> None:
+    whole = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    assert files.to_json(value) == whole.encode(errors="backslashreplace")
