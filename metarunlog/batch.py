@@ -106,6 +106,7 @@ class Plan:
                 archive.bring_back(self.experiment, row.id, row.archived)
             if row.verdict == "unchanged" or (row.verdict == "keep" and (row.running or not force)):
                 continue
+            new = row.verdict == "new" and _make(sub_dir)
             rendered = row.content or (self.sources.render(row.params, row.id) if row.differs else {})
             for name in row.differs:
                 if row.verdict == "keep":
@@ -115,7 +116,7 @@ class Plan:
                     modes[name] = _mode(self.experiment.dir / name), _mode(sub_dir / name)
                 if modes[name][0] != modes[name][1]:
                     os.chmod(sub_dir / name, modes[name][0])
-            if not _says(sub_dir, row.params, row.id):
+            if new or not _says(sub_dir, row.params, row.id):
                 files.write(sub_dir / files.META, meta_of(row.params, row.id))
             entry = self.ledger.entries[row.id]
             if entry.was or row.verdict == "keep":
@@ -228,6 +229,15 @@ def to_archive(experiment: Experiment) -> list[str]:
     if running:
         raise InputError(f"{experiment.path}/{running[0]} is running; stop it or wait, then use -replace")
     return [sub.id for sub in subs]
+
+
+def _make(folder: Path) -> bool:
+    """Make a folder; whether it was not there."""
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _mode(path: Path) -> int:

@@ -175,15 +175,26 @@ def _finite(text: str) -> float:
     return value
 
 
+def _write_all(fd: int, data: bytes) -> None:
+    """Write to a descriptor, and close it. (A file object would ask first what it is.)"""
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(fd, left) :]
+    finally:
+        os.close(fd)
+
+
 def _beside(path: Path, data: bytes | Callable[[IO[bytes]], None]) -> Path:
     """A finished temporary file in the folder of `path`. The name is unique among hosts that share the folder."""
     tmp = Path(os.path.join(os.path.dirname(path), f"{_TMP}{os.urandom(6).hex()}"))
+    fd = os.open(tmp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
-        with open(os.open(tmp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), "wb") as f:
-            if callable(data):
+        if callable(data):
+            with open(fd, "wb") as f:
                 data(f)
-            else:
-                f.write(data)
+        else:
+            _write_all(fd, data)
     except BaseException:
         tmp.unlink(missing_ok=True)
         raise
