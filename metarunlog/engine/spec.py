@@ -108,6 +108,9 @@ class NoCode:
         return None
 
 
+NO_CODE = NoCode()
+
+
 @dataclass(frozen=True)
 class Job:
     """A call in a worker: `function` is `module:name`. It takes plain data, and may return a mapping of it.
@@ -138,7 +141,7 @@ class Spec:
     inputs: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     args: Mapping[str, Any] = field(default_factory=dict)
-    code: Code = field(default_factory=NoCode)
+    code: Code = NO_CODE
     versions: Mapping[str, str] = field(default_factory=dict)
     after: tuple[str, ...] = ()
     stage: int = 0

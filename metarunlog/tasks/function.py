@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from metarunlog import files, hooks
 from metarunlog.config import Analysis
 from metarunlog.engine.codedigest import CodeBase
-from metarunlog.engine.spec import VERIFY, Code, Job, NoCode, Place, Spec
+from metarunlog.engine.spec import NO_CODE, VERIFY, Code, Job, Place, Spec
 from metarunlog.tasks.names import Names
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def spec(
         ),
         targets=(target,),
         args={"xtrargs": list(analysis.args), **args},
-        code=NoCode() if builtin else functions.code([name], names.place),
+        code=NO_CODE if builtin else functions.code([name], names.place),
         versions=names.versions(name, version) if builtin else names.user_versions,
         after=tuple(after),
         stage=stage,

@@ -118,9 +118,10 @@ def _analysis(
             yield spec
         before += made
     waits = {sub.id: parses[sub.id].waiting if sub.id in parses else settled[sub.id] for sub in experiment.subs}
+    everything = overview.Everything.of(experiment, names, waits)
     overviews: list[Part] = []
     for entry in config.analysis_overview:
-        spec = overview.spec(experiment, entry, functions, names, waits, before)
+        spec = overview.spec(experiment, entry, functions, names, everything, before)
         before = [*before, spec.name]
         overviews.append(Part(entry.function, spec.targets[0], spec.waiting))
         yield spec

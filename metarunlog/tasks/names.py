@@ -60,7 +60,9 @@ class Names:
     def path(self, key: str) -> str:
         return self.place.path(key)
 
-    def versions(self, builtin: str, version: int) -> dict[str, str]:
+    @staticmethod
+    @lru_cache
+    def versions(builtin: str, version: int) -> Mapping[str, str]:
         """What counts for a built-in: Python's minor version, and its own."""
         return {"python": PYTHON, f"mrl's {builtin}": str(version)}
 

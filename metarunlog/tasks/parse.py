@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from metarunlog import files, hooks, logs
-from metarunlog.engine.spec import VERIFY, Job, NoCode, Spec
+from metarunlog.engine.spec import NO_CODE, VERIFY, Job, Spec
 from metarunlog.experiment import Experiment, SubExperiment
 from metarunlog.hooks import CallError
 from metarunlog.logs.find import LogFile, find, readers
@@ -34,7 +34,7 @@ def spec(experiment: Experiment, sub: SubExperiment, functions: Functions, names
         inputs=tuple(f"{sub.id}/{log.path}" for log in found),
         targets=(target,),
         args={"logs": experiment.config.logs},
-        code=functions.code(own, names.place) if own else NoCode(),
+        code=functions.code(own, names.place) if own else NO_CODE,
         versions={**names.versions("parse", VERSION), **made_by(), **(names.user_versions if own else {})},
         waiting=None if found else NO_LOG,
         action=Job(
