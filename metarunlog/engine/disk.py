@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from metarunlog import blocks, fileinfo
@@ -28,20 +28,22 @@ GONE = "gone"
 class Disk:
     """A view of the files for one command. Every file is asked for once; `forget` what was written since.
 
-    `trust` false reads every file (`--verify`).
+    `trust` false reads every file (`--verify`). What an `earlier` view has asked for need not be asked for again.
     """
 
-    def __init__(self, place: Place, *, trust: bool = True) -> None:
+    def __init__(self, place: Place, *, trust: bool = True, earlier: Disk | None = None) -> None:
         self.place = place
         self.since = now_ns()  # before any file was asked for
         self._trust = trust
         self._stats: dict[str, Numbers | None] = {}
         self._digests: dict[str, str] = {}
+        self._earlier: Mapping[str, Numbers | None] = {} if earlier is None else earlier._stats
 
     def numbers(self, key: str) -> Numbers | None:
         """Size, mtime_ns, inode, ctime_ns; None where there is no such file."""
         if key not in self._stats:
-            self._stats[key] = fileinfo.numbers(self.place.path(key))
+            earlier = self._earlier.get(key)
+            self._stats[key] = fileinfo.numbers(self.place.path(key)) if earlier is None else earlier
         return self._stats[key]
 
     def digest(self, key: str, old: FileState = None) -> str:
@@ -74,6 +76,30 @@ class Disk:
         if self._trust and numbers == tuple(old[:4]) and settled(numbers, at):
             return True
         return (numbers[0] == old[0] or os.path.isdir(self.place.path(key))) and self.digest(key) == old[4]
+
+    def differing(self, states: Mapping[str, FileState], at: int) -> list[str]:
+        """The keys of states that are not those of now: not `same`."""
+        return self._not(self.same, states, at)
+
+    def moved_from(self, states: Mapping[str, FileState], at: int) -> list[str]:
+        """The keys of states that should be recorded anew: not `exactly` those of now."""
+        return self._not(self.exactly, states, at)
+
+    def _not(self, holds: Callable[[str, FileState, int], bool], states: Mapping[str, FileState], at: int) -> list[str]:
+        """The keys of states for which something does not hold; quick where files are as they were, as nearly all are
+        of a task with many."""
+        stats, before, found = self._stats, at - fileinfo.GRAIN_NS, []
+        for key, old in states.items():
+            now = stats[key] if key in stats else self.numbers(key)
+            if now is None and old is None:
+                continue
+            if self._trust and now is not None and old is not None and now[1] < before > now[3]:
+                size, mtime, inode, ctime, _ = old
+                if now == (size, mtime, inode, ctime):
+                    continue
+            if not holds(key, old, at):
+                found.append(key)
+        return found
 
     def exactly(self, key: str, old: FileState, at: int) -> bool:
         """Whether `same` needs no reading: otherwise the state should be recorded anew."""

@@ -61,7 +61,8 @@ class Executor:
         place = self.judge.graph.place
         self._make_way(spec)
         at = now_ns()
-        disk = Disk(place, trust=self.judge.trust)  # a view of its own: before the action, and never a newer one
+        # a view of its own: before the action, and never a newer one
+        disk = Disk(place, trust=self.judge.trust, earlier=self.judge.disk)
         old: Trace = self.judge.journal.get(spec.short) or {"in": {}, "out": {}, "at": 0}
         inputs = {key: disk.state(key, old["in"].get(key), old["at"]) for key in spec.inputs}
         job = spec.action

@@ -195,6 +195,9 @@ def _applied(old: Trace, record: Mapping[str, Any]) -> Trace:
     since, without = record["since"], record["without"]
     made = {k: v for k, v in record.items() if k not in ("task", "on", "since", "without")}
     for part in _MAPPINGS:
-        gone = set(without.get(part, ()))
-        made[part] = {k: v for k, v in old[part].items() if k not in gone} | since.get(part, {})
+        made[part] = old[part]
+        if part in since or part in without:
+            made[part] = {**old[part], **since.get(part, {})}
+            for key in without.get(part, ()):
+                del made[part][key]
     return made

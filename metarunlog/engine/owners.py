@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 from metarunlog.engine.journal import Journal, Trace
 from metarunlog.engine.spec import Graph
@@ -41,6 +41,10 @@ class Owners:
 
     def maker(self, key: str) -> str | None:
         return self._makers.get(key)
+
+    def makers(self, keys: Set[str]) -> set[str]:
+        """Those of some files, as far as tasks make them."""
+        return {self._makers[key] for key in keys & self._makers.keys()}
 
     def may_see(self, name: str, other: str) -> bool:
         """Whether `other` goes before `name`."""

@@ -158,6 +158,10 @@ class Spec:
         return short_name(self.name)
 
     @cached_property
+    def input_set(self) -> frozenset[str]:
+        return frozenset(self.inputs)
+
+    @cached_property
     def kept_args(self) -> Mapping[str, str]:
         """Arguments as traces keep them: long ones as a digest, so that a trace stays small."""
         texts = {name: json.dumps(value, sort_keys=True) for name, value in self.args.items()}

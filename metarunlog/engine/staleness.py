@@ -101,10 +101,10 @@ class Judge:
         may make such things."""
         spec = self.graph.specs[name]
         trace = self.journal.get(spec.short)
-        makers = {self.owners.maker(key) for key in (*spec.inputs, *(trace["read"] if trace else ()))}
+        makers = self.owners.makers(spec.input_set) | self.owners.makers((trace["read"] if trace else {}).keys())
         if trace and self._awaits_others(trace):
             makers |= {other for other, theirs in self.graph.specs.items() if theirs.isolated and not theirs.waiting}
-        return {maker for maker in makers if maker not in (None, name) and self.owners.may_see(name, maker)}
+        return {maker for maker in makers if maker != name and self.owners.may_see(name, maker)}
 
     def leftovers(self) -> list[str]:
         """Short names of tasks that made something and are no more: their function, sub-experiment or log is gone.
@@ -126,8 +126,7 @@ class Judge:
             if trace is None or self.verdict(name).state not in ("up-to-date", "failed", "waiting"):
                 continue
             parts = {part: trace[part] for part in ("in", "read", "out")}
-            at = trace["at"]
-            if all(self.disk.exactly(key, state, at) for part in parts.values() for key, state in part.items()):
+            if not any(self.disk.moved_from(states, trace["at"]) for states in parts.values()):
                 continue
             # the contents were found to be the same: hashed now, they might be others, that nobody has dealt with
             fresh = {part: {k: self.disk.moved(k, s) for k, s in states.items()} for part, states in parts.items()}
@@ -193,15 +192,15 @@ class Judge:
             yield replace(reason, old=old, new=new, line=spec.code.line(reason.subject))
         yield from _compare(spec.versions, trace["versions"], lambda _: "version_changed")
         at, disk = trace["at"], self.disk
-        for key in spec.inputs:
-            if key not in trace["in"]:
+        then = trace["in"]
+        if then.keys() != spec.input_set:
+            for key in (key for key in spec.inputs if key not in then):
                 yield Reason("input_added", key, new=_shown(disk.state(key)), is_path=True)
-        wanted = frozenset(spec.inputs)
-        for key, state in trace["in"].items():
-            if key not in wanted:
-                yield Reason("input_removed", key, old=_shown(state), is_path=True)
-            elif not disk.same(key, state, at):
-                yield self._changed(key, state)
+            for key in (key for key in then if key not in spec.input_set):
+                yield Reason("input_removed", key, old=_shown(then[key]), is_path=True)
+            then = {key: state for key, state in then.items() if key in spec.input_set}
+        for key in disk.differing(then, at):
+            yield self._changed(key, then[key])
         for key, state in trace["read"].items():
             maker = self.owners.maker(key)
             if maker not in (None, spec.name) and not self.owners.may_see(spec.name, maker):
