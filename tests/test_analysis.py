@@ -7,6 +7,7 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -157,13 +158,16 @@ def test_curves_go_by_row_where_one_has_no_axis(exp: Path, dparams: pd.DataFrame
 def test_curves_of_runs_that_share_no_x_are_put_on_one_axis() -> None:
     rng = np.random.default_rng(1)
 
-    def run(id: str, by_row: bool) -> learning_curves.Run:
+    def run(by_row: bool) -> learning_curves.Run:
         x = np.sort(rng.random(50) * 1000)
         frame = pd.DataFrame({"time": x, "loss": x * 2})
         frame.attrs["x"] = "time"
         return learning_curves.run_of({"log": frame}, 60, by_row=by_row)
 
-    data = drawn(learning_curves.plots_of([f"{i:03}" for i in range(200)], run, 60))
+    def runs(ids: Sequence[str], by_row: bool) -> dict[str, learning_curves.Run]:
+        return {id: run(by_row) for id in ids}
+
+    data = drawn(learning_curves.plots_of([f"{i:03}" for i in range(200)], runs, 60))
     [loss] = data["metrics"]
     positions = sorted(set().union(*loss["grids"]))
     assert len(positions) <= 60 and positions[0] >= 0 and positions[-1] <= 1000 and len(loss["lines"]) == 200

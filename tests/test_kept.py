@@ -28,7 +28,7 @@ class Reader:
     def __init__(self) -> None:
         self.calls = 0
 
-    def __call__(self) -> list[tuple[object, ...]]:
+    def __call__(self, path: str) -> list[tuple[object, ...]]:
         self.calls += 1
         return list(MADE)
 

@@ -34,7 +34,7 @@ def card(subExpDir: str, subExpId: str, params: dict[str, Any], *conf: str) -> l
 
 def _curves(id: str, frames: curves.Frames) -> dict[str, Any]:
     limit = curves.points(1)
-    return curves.plots_of([id], lambda _, by_row: curves.run_of(frames, limit, by_row=by_row), limit)
+    return curves.plots_of([id], lambda ids, by_row: {id: curves.run_of(frames, limit, by_row=by_row)}, limit)
 
 
 def _configs(folder: Path, conf: tuple[str, ...]) -> list[dict[str, Any]]:

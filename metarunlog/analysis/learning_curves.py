@@ -63,13 +63,12 @@ def curves(expDir: str, subExpIds: list[str], Dparams: pd.DataFrame, *metrics: s
 
     limit = points(len(subExpIds))
 
-    def run(id: str, by_row: bool) -> Run:
+    def runs(ids: Sequence[str], by_row: bool) -> dict[str, Run]:
         kind, version = "curves by row" if by_row else "curves", (_KEPT, limit)
-        make = partial(_plain, limit=limit, by_row=by_row)
-        was_partial, made = logs.derived(f"{expDir}/{id}", kind, version, make)
-        return Run(was_partial, [Curve(*one) for one in made])
+        found = logs.derived(expDir, ids, kind, version, partial(_plain, limit=limit, by_row=by_row))
+        return {id: Run(was_partial, [Curve(*one) for one in made]) for id, (was_partial, made) in found.items()}
 
-    view = plots_of(subExpIds, run, limit, metrics, {"params": sweep.varying(Dparams)})
+    view = plots_of(subExpIds, runs, limit, metrics, {"params": sweep.varying(Dparams)})
     return [(view, "view", None)]
 
 
@@ -83,15 +82,15 @@ def points(lines: int) -> int:
 
 def plots_of(
     ids: Sequence[str],
-    run: Callable[[str, bool], Run],
+    runs_of: Callable[[Sequence[str], bool], Mapping[str, Run]],
     limit: int,
     wanted: tuple[str, ...] = (),
     more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The view of many sub-experiments; `run` tells what is drawn of one, over its own axis or over the rows."""
+    """The view of many sub-experiments; `runs_of` tells what is drawn of some, over their own axes or over the rows."""
     from metarunlog.logs.metrics import metric_names
 
-    runs = {id: run(id, False) for id in ids}
+    runs = runs_of(ids, False)
     lines: dict[tuple[str, str], list[tuple[str, Curve]]] = {}
     for id, one in runs.items():
         for curve in one.curves:
@@ -102,7 +101,8 @@ def plots_of(
     for name in names:
         parts = lines[chosen[name]]
         if len({curve.xlabel is None for _, curve in parts}) > 1:  # then all go by the number of the row
-            parts = [(id, _by_row(curve, run, id)) for id, curve in parts]
+            again = runs_of([id for id, curve in parts if curve.xlabel is not None], True)
+            parts = [(id, _by_row(curve, again[id]) if id in again else curve) for id, curve in parts]
         drawn.append(_plot(name, parts, limit))
     data = {"ids": text(list(ids)), "metrics": f"[{','.join(drawn)}]"}
     data |= {key: text(value) for key, value in (more or {"params": []}).items()}
@@ -122,10 +122,8 @@ def _plain(frames: Frames, limit: int, by_row: bool) -> tuple[bool, list[tuple[A
     return run.partial, [tuple(curve) for curve in run.curves]
 
 
-def _by_row(curve: Curve, run: Callable[[str, bool], Run], id: str) -> Curve:
-    if curve.xlabel is None:
-        return curve
-    return next(one for one in run(id, True).curves if one[:2] == curve[:2])
+def _by_row(curve: Curve, run: Run) -> Curve:
+    return next(one for one in run.curves if one[:2] == curve[:2])
 
 
 def _table(frame: pd.DataFrame) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from metarunlog.errors import MrlError
 if TYPE_CHECKING:
     import pandas as pd
 
-STATS = ("last", "min", "max")
+STATS = ("last", "min", "max")  # as a Metric has them
 _IDS = ("subExpId", "expId")
 
 T = TypeVar("T")
@@ -53,13 +54,15 @@ def metrics(expDir: str, subExpIds: list[str], wanted: tuple[str, ...] = ()) -> 
     ``wanted`` restricts them to these names, in this order. Raises MrlError for a name that no log has.
     """
     from metarunlog import logs
+    from metarunlog.logs.metrics import metric_names
 
-    table = logs.summary(expDir).reindex(subExpIds)
-    found: dict[str, dict[str, list[float]]] = {}
-    for column in table.columns:
-        name, _, statistic = str(column).rpartition(".")
-        if statistic in STATS:
-            found.setdefault(name, {})[statistic] = table[column].astype(float).tolist()
+    rows = logs.metrics_by_sub(expDir, subExpIds)
+    keys = list(dict.fromkeys(key for row in rows.values() for key in row))
+    none = (math.nan,) * len(STATS)
+    found = {
+        name: dict(zip(STATS, map(list, zip(*(row.get(key, none) for row in rows.values())))))
+        for key, name in zip(keys, metric_names(keys))
+    }
     return chosen(found, wanted)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FileState = Sequence[int | str] | None
 
 _BLOCKS = "blocks:"
+_UNKNOWN: Numbers = (-1, 0, 0, 0)
 GONE = "gone"
 
 
@@ -42,8 +43,8 @@ class Disk:
     def numbers(self, key: str) -> Numbers | None:
         """Size, mtime_ns, inode, ctime_ns; None where there is no such file."""
         if key not in self._stats:
-            earlier = self._earlier.get(key)
-            self._stats[key] = fileinfo.numbers(self.place.path(key)) if earlier is None else earlier
+            found = self._earlier.get(key, _UNKNOWN)  # other threads forget what is there
+            self._stats[key] = fileinfo.numbers(self.place.path(key)) if found is _UNKNOWN else found
         return self._stats[key]
 
     def digest(self, key: str, old: FileState = None) -> str:

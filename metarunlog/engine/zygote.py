@@ -11,6 +11,7 @@ process group of its own, which is killed when the worker ends, so that what a f
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import pickle
@@ -280,6 +281,7 @@ def main() -> None:
     for name in filter(None, sys.argv[3].split(",")):  # nearly every job wants them
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    gc.freeze()  # none of it will go: no fork need look through it, nor the end
     Zygote(control, sys.argv[2], recorder).run()
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,7 @@ __all__ = [
     "find",
     "load",
     "load_from",
+    "metrics_by_sub",
     "metrics_of",
     "parse",
     "pickle_path",
@@ -54,6 +55,7 @@ __all__ = [
     "summary_frame",
 ]
 
+Frames = Mapping[str, "pd.DataFrame"]
 Functions = Callable[[str], Callable[[str], Any]]  # the name of a user's function -> the function
 
 _MANY_CELLS = 2_000_000  # of tables whose pickle is not held in memory
@@ -163,30 +165,47 @@ def summary(expDir: str | os.PathLike[str], params: bool = False) -> pd.DataFram
     settings = _settings(exp_dir)
     sys.audit(files.LISTED, str(exp_dir), settings.sub_pattern)  # whoever asks depends on which there are
 
-    def metrics(sub: str) -> Mapping[tuple[str, str], Metric]:
-        if not _is_frozen(exp_dir):
-            return metrics_of(_load_from(exp_dir / sub, settings))
-        made = derived(
-            f"{exp_dir}/{sub}", "metrics", 1, lambda tables: [(*k, *m) for k, m in metrics_of(tables).items()]
-        )
-        return {(table, column): Metric(last, low, high) for table, column, last, low, high in made}
-
-    return summary_frame({sub: metrics(sub) for sub in settings.sub_ids}, settings.params if params else None)
+    found = metrics_by_sub(exp_dir, settings.sub_ids, partial(_load_from, settings=settings))
+    return summary_frame(found, settings.params if params else None)
 
 
-def _plain_metrics(tables: Mapping[str, pd.DataFrame]) -> list[tuple[Any, ...]]:
+def metrics_by_sub(
+    expDir: str | os.PathLike[str], ids: Iterable[str], read: Callable[[Path], Frames] | None = None
+) -> dict[str, dict[tuple[str, str], Metric]]:
+    """The last, lowest and highest value of each metric, by sub-experiment. `read` gives the tables of one, else
+    `load` does."""
+    made = derived(expDir, ids, "metrics", 1, _plain_metrics, read)
+    return {
+        id_: {(table, column): Metric(last, low, high) for table, column, last, low, high in rows}
+        for id_, rows in made.items()
+    }
+
+
+def _plain_metrics(tables: Frames) -> list[tuple[Any, ...]]:
     return [(*key, *metric) for key, metric in metrics_of(tables).items()]
 
 
-def derived(subExpDir: str | os.PathLike[str], kind: str, version: object, make: Callable[[Any], Any]) -> Any:
-    """What `make` makes of the tables of a sub-experiment, plain data; kept from one analyze to the next, where mrl
-    calls a function of its own. `version` is another where `make` makes another thing of the same tables."""
-    exp_dir, id_ = os.path.split(os.path.abspath(subExpDir))
+def derived(
+    expDir: str | os.PathLike[str],
+    ids: Iterable[str],
+    kind: str,
+    version: object,
+    make: Callable[[Frames], Any],
+    read: Callable[[Path], Frames] | None = None,
+) -> dict[str, Any]:
+    """What `make` makes of the tables of sub-experiments, plain data, by id; kept from one analyze to the next, where
+    mrl calls a function of its own. `version` is another where `make` makes another thing of the same tables."""
+    exp_dir = os.path.abspath(expDir)
     keeper = kept.current()
     if keeper is None or not _is_frozen(exp_dir):
-        return make(load(subExpDir))
-    pickle = f"{os.environ[FROZEN_OUTDIR]}/parsed/{id_}.pkl"
-    return keeper.get(kind, version, pickle, lambda: make(_frozen(Path(pickle))))
+        one = load if read is None or _is_frozen(exp_dir) else read
+        return {id_: make(one(Path(exp_dir, id_))) for id_ in ids}
+    folder = f"{os.environ[FROZEN_OUTDIR]}/parsed"
+
+    def of_pickle(path: str) -> Any:
+        return make(_frozen(Path(path)))
+
+    return {id_: keeper.get(kind, version, f"{folder}/{id_}.pkl", of_pickle) for id_ in ids}
 
 
 def _is_frozen(exp_dir: str | Path) -> bool:

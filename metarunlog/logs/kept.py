@@ -29,7 +29,7 @@ class Kept:
         self._known: dict[str, dict[str, Any]] = {}
         self._new: set[str] = set()
 
-    def get(self, kind: str, version: object, pickle: str, make: Callable[[], Any]) -> Any:
+    def get(self, kind: str, version: object, pickle: str, make: Callable[[str], Any]) -> Any:
         """What was made of a pickle: as it was, where it has not changed since, and was made by the same `version`,
         else what `make` makes. It is plain data."""
         numbers = fileinfo.numbers(pickle)
@@ -37,7 +37,7 @@ class Kept:
         entry = self._of(kind).get(path)
         if entry is not None and numbers is not None and entry[:2] == (numbers, version):
             return entry[2]
-        made = make()
+        made = make(pickle)
         if numbers is not None and fileinfo.settled(numbers, self._since):
             self._known[kind][path] = (numbers, version, made)
             self._new.add(kind)

@@ -101,14 +101,18 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float, dict)) and not isinstance(value, bool)
 
 
-def cell(value: Any, digits: int, numeric: bool, best: bool = False, start: bool = False) -> Markup:
+def cell(value: Any, digits: int, numeric: bool) -> Markup:
     """A cell of a table. (No macro of a template: there are hundreds of thousands.)"""
+    return Markup(_cell(value, digits, numeric))
+
+
+def _cell(value: Any, digits: int, numeric: bool, best: bool = False, start: bool = False) -> str:
     marks = ("num" * numeric, "odd" * isinstance(value, dict), "best" * best, "start" * start)
     names = " ".join(filter(None, marks))
     text = format_value(value, digits)
     if not isinstance(value, (int, float)):
         text = escape(text)
-    return Markup(f'<td class="{names}">{text}</td>' if names else f"<td>{text}</td>")
+    return f'<td class="{names}">{text}</td>' if names else f"<td>{text}</td>"
 
 
 def result_rows(
@@ -125,10 +129,10 @@ def result_rows(
         name, link = str(escape(id_)), anchor(id_)
         if link:
             name = f'<a href="{escape(link)}">{name}</a>'
-        cells: list[str] = [cell(one, 6, is_number(one)) for one in row["params"][:params]]
+        cells = [_cell(one, 6, is_number(one)) for one in row["params"][:params]]
         cells.append(f'<td><span class="badge {state_class(state)}">{escape(state)}</span></td>')
         for at, stats in enumerate(row["metrics"]):
-            cells += [cell(one, 5, True, (number, at, which) in best, which == 0) for which, one in enumerate(stats)]
+            cells += [_cell(one, 5, True, (number, at, which) in best, which == 0) for which, one in enumerate(stats)]
         rows.append(f'<tr data-id="{escape(id_)}"><th scope="row">{name}</th>{"".join(cells)}</tr>')
     return Markup("\n".join(rows))
 
