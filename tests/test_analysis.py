@@ -170,7 +170,7 @@ def test_curves_of_runs_that_share_no_x_are_put_on_one_axis() -> None:
     data = drawn(learning_curves.plots_of([f"{i:03}" for i in range(200)], runs, 60))
     [loss] = data["metrics"]
     positions = sorted(set().union(*loss["grids"]))
-    assert len(positions) <= 60 and positions[0] >= 0 and positions[-1] <= 1000 and len(loss["lines"]) == 200
+    assert len(positions) <= 60 and positions[0] >= 0 and positions[-1] <= 1016 and len(loss["lines"]) == 200
     for line in loss["lines"]:
         grid = loss["grids"][line.get("grid", 0)]
         assert len(grid) == len(line["y"]) and grid == sorted(set(grid))
@@ -243,7 +243,7 @@ def test_thin_keeps_spikes() -> None:
     line = thin.thin(thin.Series(xs(100_000), y))
     assert len(line.x) == len(line.y) <= 300 and line.end is None
     assert 77 in line.y and -55 in line.y
-    assert (np.diff(line.x) > 0).all() and line.x[0] <= 1 and line.x[-1] >= 100_000 - 1000
+    assert (np.diff(line.x) > 0).all() and line.x[0] <= 1 and 100_000 <= line.x[-1] <= 100_128
     assert abs(line.x[list(line.y).index(77)] - 43_211) < 100_000 / 100
 
 
@@ -252,7 +252,7 @@ def test_thin_shows_divergence_and_gaps() -> None:
     y[2000:2100] = np.nan
     y[4000:] = np.inf
     line = thin.thin(thin.Series(xs(5000), y))
-    assert line.end == {"x": 4001, "kind": "inf"} and np.isnan(line.y).any() and line.x[-1] <= 4000
+    assert line.end == {"x": 4001, "kind": "inf"} and np.isnan(line.y).any() and line.x[-1] <= 4004
     short = thin.thin(thin.Series(xs(3), np.array([1.0, np.inf, 3.0])))
     assert np.array_equal(short.y, [1, np.nan, 3], equal_nan=True)
 
@@ -269,10 +269,18 @@ def test_thin_of_nothing_but_nan() -> None:
     assert (empty.x.tolist(), empty.y.tolist(), empty.end) == ([], [], None)
 
 
+def test_what_goes_down_steadily_is_drawn_so() -> None:
+    """And in no steps: a value stands near where it was logged."""
+    for scale in (1.0, 0.01):
+        line = thin.thin(thin.Series(xs(10_000) * scale, 10_000 - xs(10_000)), 100)
+        off = np.abs(line.y - (10_000 - line.x / scale)).max()
+        assert off <= thin.width_of(0, 10_000 * scale, 100) / scale / 8 + 1
+
+
 def test_long_series_share_their_positions() -> None:
     """Whatever their lengths: so what is made of one depends on no other, and the axis of all stays short."""
     lines = [thin.thin(thin.Series(xs(n), np.sin(xs(n))), 60) for n in range(1000, 2000, 7)]
-    assert len(set().union(*(line.x.tolist() for line in lines))) <= 2 * 60
+    assert len(set().union(*(line.x.tolist() for line in lines))) <= 5 * 60
     assert all(float(x).is_integer() for line in lines for x in line.x)
 
 

@@ -24,7 +24,7 @@ PLOT_POINTS = 120_000
 FEWEST_POINTS = 60
 # Positions on the axis that all lines of a plot share, as a multiple of the points of a line.
 AXIS = 5
-_KEPT = 1  # raise it when another thing is drawn of the same tables
+_KEPT = 2  # raise it when another thing is drawn of the same tables
 
 Frames = Mapping[str, "pd.DataFrame"]
 
@@ -167,8 +167,9 @@ def _plot(name: str, parts: list[tuple[str, Curve]], limit: int) -> str:
     axis = {x: json.loads(x) for x in dict.fromkeys(curve.x for _, curve in parts)}
     positions = set[float]().union(*axis.values())
     if len(positions) > AXIS * limit:
-        width = thin.width_of(min(positions), max(positions), limit)
-        parts = [(id, _on_grid(curve, axis[curve.x], width)) for id, curve in parts]
+        low, high = min(positions), max(positions)
+        width = thin.width_of(low, high, limit)
+        parts = [(id, _on_grid(curve, axis[curve.x], width, high)) for id, curve in parts]
     grids: dict[str, int] = {}
     lines = []
     for id, curve in parts:
@@ -178,7 +179,7 @@ def _plot(name: str, parts: list[tuple[str, Curve]], limit: int) -> str:
     return f'{head[:-1]},"grids":[{",".join(grids)}],"lines":[{",".join(lines)}]}}'
 
 
-def _on_grid(curve: Curve, x: list[float], width: float) -> Curve:
+def _on_grid(curve: Curve, x: list[float], width: float, end: float) -> Curve:
     """The same on positions that it shares with others: each run may have its own, as those of a clock."""
     import numpy as np
 
@@ -186,5 +187,5 @@ def _on_grid(curve: Curve, x: list[float], width: float) -> Curve:
     y = np.array(drawn["y"], dtype=float)
     if not np.isfinite(y).any():
         return curve._replace(x="[]", y=_y_text(y[:0], drawn.get("end")))
-    at, values = thin.bucketed(np.array(x, dtype=float), y, width)
+    at, values = thin.bucketed(np.array(x, dtype=float), y, width, end)
     return curve._replace(x=text(thin.whole(at)), y=_y_text(values, drawn.get("end")))

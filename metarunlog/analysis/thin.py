@@ -55,7 +55,7 @@ def thin(series: Series, limit: int = 300) -> Line:
 
     x, y, end = _tidy(series)
     if len(x) > limit:
-        return Line(*bucketed(x, y, width_of(x[0], x[-1], limit)), end)
+        return Line(*bucketed(x, y, width_of(x[0], x[-1], limit), x[-1]), end)
     return Line(x, np.where(np.isfinite(y), y, np.nan), end)
 
 
@@ -65,8 +65,9 @@ def width_of(low: float, high: float, limit: int) -> float:
     return 2.0 ** math.ceil(math.log2(high / most - low / most or _LEAST))
 
 
-def bucketed(x: Array, y: Array, width: float) -> tuple[Array, Array]:
-    """Positions (ascending) and values: the lowest and highest of each bucket, a gap where it holds no finite value."""
+def bucketed(x: Array, y: Array, width: float, end: float) -> tuple[Array, Array]:
+    """Positions (ascending, none far behind `end`) and values: the lowest and highest of each bucket, a gap where it
+    holds no finite value."""
     import numpy as np
 
     bucket = np.floor(x / width)
@@ -79,10 +80,20 @@ def bucketed(x: Array, y: Array, width: float) -> tuple[Array, Array]:
     late = x[first] / width - bucket[first] >= 0.5
     one, two = ~(alone & late), ~(alone & ~late)
     gaps = np.setdiff1d(bucket, bucket[finite])
-    at = np.concatenate([bucket[first][one], bucket[second][two] + 0.5, gaps])
+    starts, ends = bucket[first][one] * width, bucket[second][two] * width + _last(x, width)
+    ends = np.minimum(ends, math.ceil(end / width * 8) / 8 * width)
+    at = np.concatenate([starts, ends, gaps * width])
     values = np.concatenate([y[first][one], y[second][two], np.full(len(gaps), np.nan)])
     ascending = np.argsort(at, kind="stable")
-    return at[ascending] * width, values[ascending]
+    return at[ascending], values[ascending]
+
+
+def _last(x: Array, width: float) -> float:
+    """How far from the start of a bucket its last position is: at its last whole number, or near its end."""
+    whole = width > 1 and bool((x == x.round()).all())
+    far = float(max(abs(x[0]), abs(x[-1]))) + width
+    steps = (*((1.0,) if whole else ()), width / 8, width / 2)
+    return width - next((step for step in steps if far + step != far), width / 2)
 
 
 def _tidy(series: Series) -> tuple[Array, Array, dict[str, Any] | None]:
