@@ -114,7 +114,8 @@ def run_of(frames: Frames, limit: int, *, by_row: bool = False) -> Run:
     being_written = any(bool(frame.attrs.get("partial")) for frame in frames.values())
     tables = {key: _table(frame) for key, frame in frames.items()}
     found = [(key, table, column) for key, table in tables.items() for column in table.columns]
-    return Run(being_written, [_curve(*one, limit, by_row or one[1].x is None) for one in found])
+    texts: dict[bytes, str] = {}
+    return Run(being_written, [_curve(*one, limit, by_row or one[1].x is None, texts) for one in found])
 
 
 def _plain(frames: Frames, limit: int, by_row: bool) -> tuple[bool, list[tuple[Any, ...]]]:
@@ -146,7 +147,8 @@ def _moves(x: Any) -> bool:
     return bool((np.diff(known) > 0).all()) or 2 * len(np.unique(known)) > len(x)
 
 
-def _curve(key: str, table: Table, column: str, limit: int, by_row: bool) -> Curve:
+def _curve(key: str, table: Table, column: str, limit: int, by_row: bool, texts: dict[bytes, str]) -> Curve:
+    """`texts` are those of axes, which columns share."""
     import numpy as np
 
     y = table.columns[column]
@@ -155,7 +157,10 @@ def _curve(key: str, table: Table, column: str, limit: int, by_row: bool) -> Cur
     if column in table.sparse - table.last_nan:  # then nan stands for an empty cell only
         known &= ~np.isnan(y)
     line = thin.thin(thin.Series(x[known], y[known], column in table.sparse), limit)
-    return Curve(key, column, None if by_row else table.xlabel, text(thin.whole(line.x)), _y_text(line.y, line.end))
+    axis = line.x.tobytes()
+    if axis not in texts:
+        texts[axis] = text(thin.whole(line.x))
+    return Curve(key, column, None if by_row else table.xlabel, texts[axis], _y_text(line.y, line.end))
 
 
 def _y_text(y: Any, end: dict[str, Any] | None) -> str:
@@ -164,12 +169,9 @@ def _y_text(y: Any, end: dict[str, Any] | None) -> str:
 
 def _plot(name: str, parts: list[tuple[str, Curve]], limit: int) -> str:
     """One metric, as JSON: `grids` are the x of its lines; a line that names none has the first."""
-    axis = {x: json.loads(x) for x in dict.fromkeys(curve.x for _, curve in parts)}
-    positions = set[float]().union(*axis.values())
-    if len(positions) > AXIS * limit:
-        low, high = min(positions), max(positions)
-        width = thin.width_of(low, high, limit)
-        parts = [(id, _on_grid(curve, axis[curve.x], width, high)) for id, curve in parts]
+    axes = {curve.x for _, curve in parts}
+    if len(axes) > AXIS // 2:  # fewer have not as many positions
+        parts = _on_one_axis(parts, {x: json.loads(x) for x in axes}, limit)
     grids: dict[str, int] = {}
     lines = []
     for id, curve in parts:
@@ -177,6 +179,18 @@ def _plot(name: str, parts: list[tuple[str, Curve]], limit: int) -> str:
         lines.append(f'{{"id":{text(id)},{curve.y}{f""","grid":{at}""" if at else ""}}}')
     head = text({"name": name, "goal": goals.goal(name), "xlabel": parts[0][1].xlabel or "row"})
     return f'{head[:-1]},"grids":[{",".join(grids)}],"lines":[{",".join(lines)}]}}'
+
+
+def _on_one_axis(
+    parts: list[tuple[str, Curve]], axes: Mapping[str, list[float]], limit: int
+) -> list[tuple[str, Curve]]:
+    """Lines whose axes have too many positions together, on fewer; others as they are."""
+    positions = set[float]().union(*axes.values())
+    if len(positions) <= AXIS * limit:
+        return parts
+    low, high = min(positions), max(positions)
+    width = thin.width_of(low, high, limit)
+    return [(id, _on_grid(curve, axes[curve.x], width, high)) for id, curve in parts]
 
 
 def _on_grid(curve: Curve, x: list[float], width: float, end: float) -> Curve:

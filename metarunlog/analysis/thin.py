@@ -139,6 +139,10 @@ def short(values: Array, digits: int) -> list[float | int | None]:
 
 def whole(values: Array) -> list[float | int]:
     """Numbers as they are, whole ones without a point."""
+    import numpy as np
+
+    if len(values) and bool((values == np.rint(values)).all()) and float(np.abs(values).max()) < 1e15:
+        return list(values.astype(np.int64).tolist())
     return [int(value) if value.is_integer() and abs(value) < 1e15 else value for value in values.tolist()]
 
 
