@@ -35,6 +35,7 @@ class Journal(Lines):
         self._decoded: dict[str, Trace | None] = {}  # of those that were in the file
         self._recent: dict[str, Trace | None] = {}  # of a few that came since, which may be all there are
         self._new: set[str] = set()
+        self._put: tuple[str, Trace | None] = ("", None)  # what is being written
         self._ignored: set[str] = set()
         self._watcher: Callable[[str], None] | None = None
         super().__init__(path)
@@ -42,9 +43,8 @@ class Journal(Lines):
     def read_again(self) -> None:
         """Take what another process has written. The watcher is not told."""
         with self._unwatched():
-            self._clear()
+            self._restart()
             self._new.clear()
-            self._size = 0
             self._read()
 
     def compact(self) -> None:
@@ -84,12 +84,14 @@ class Journal(Lines):
             old = self.get(task) if self._live.get(task, 0) > _LARGE else None
             differs = _difference(old, trace) if old is not None else None
             self._new.add(task)
-            if old is None or differs is None or self._live[task] > 2 * len(self._traces[task][0]):
-                self._append(task, **trace)
-            else:
-                on = self._traces[task][-1][CRC].decode()
-                self._append(task, on=on, **differs)
-                self._hold(task, _applied(old, record_of(self._traces[task][-1])))
+            self._put = (task, trace)
+            try:
+                if old is None or differs is None or self._live[task] > 2 * len(self._traces[task][0]):
+                    self._append(task, **trace)
+                else:
+                    self._append(task, on=self._traces[task][-1][CRC].decode(), **differs)
+            finally:
+                self._put = ("", None)
 
     def forget(self, task: str) -> None:
         if task in self._traces or task in self._ignored:
@@ -114,6 +116,8 @@ class Journal(Lines):
             self._traces[task] = (*before, line)
         self._decoded.pop(task, None)
         self._recent.pop(task, None)
+        if self._put[0] == task:
+            self._hold(*self._put)
         if self._watcher is not None:
             self._watcher(task)
         return task in self._traces or task in self._ignored
@@ -144,7 +148,7 @@ class Journal(Lines):
         return lines[0] if len(lines) == 1 else line_of({"task": task, **(self.get(task) or {})})
 
     def _clear(self) -> None:
-        for held in (self._traces, self._decoded, self._recent, self._live):
+        for held in (self._traces, self._decoded, self._recent):
             held.clear()
         self._ignored.clear()
 

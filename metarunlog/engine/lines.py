@@ -34,7 +34,9 @@ class Lines(ABC):
         self.may_compact = True
         self._lock = threading.RLock()
         self._live: dict[str, int] = {}  # size of what is alive, by task
+        self._total = 0
         self._size = 0
+        self._ended = True  # with a whole line
         self._read()
 
     @abstractmethod
@@ -44,7 +46,7 @@ class Lines(ABC):
 
     @abstractmethod
     def _clear(self) -> None:
-        """Forget all that was taken, to take it again."""
+        """Forget all that was taken."""
 
     @abstractmethod
     def _alive(self) -> Iterator[bytes]:
@@ -53,8 +55,7 @@ class Lines(ABC):
     def _append(self, task: str, **record: Any) -> None:
         line = line_of({"task": task, **record})
         with self._lock:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            fd = self._open()
             try:
                 whole = b"%b%b\n" % (b"\n" if self._torn(fd) else b"", line)
                 if os.write(fd, whole) < len(whole):
@@ -62,8 +63,9 @@ class Lines(ABC):
             finally:
                 os.close(fd)
             self._size += len(whole)
+            self._ended = True
             self._add(line)
-            if self.may_compact and self._size > _MIN_COMPACT and self._size > 2 * sum(self._live.values()):
+            if self.may_compact and self._size > _MIN_COMPACT and self._size > 2 * self._total:
                 self.compact()
 
     def has_changed(self) -> bool:
@@ -90,16 +92,30 @@ class Lines(ABC):
         """Write only what is alive. Call it under the lock of what the file is about."""
         lines = list(self._alive())
         files.write(self.path, b"".join(b"%b\n" % line for line in lines))
-        self._size = 0
-        self._clear()
+        self._restart()
         for line in lines:
             self._size += len(line) + 1
             self._add(line)
 
+    def _restart(self) -> None:
+        """Forget all, to take it anew."""
+        self._live.clear()
+        self._size = self._total = 0
+        self._ended = True
+        self._clear()
+
+    def _open(self) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        try:
+            return os.open(self.path, flags, 0o666)
+        except FileNotFoundError:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(self.path, flags, 0o666)
+
     def _torn(self, fd: int) -> bool:
         """Whether the last line is half-written, by a process that was killed."""
         size = os.fstat(fd).st_size
-        if size == 0:
+        if size == 0 or (size == self._size and self._ended):
             return False
         with open(self.path, "rb") as f:
             f.seek(size - 1)
@@ -111,6 +127,7 @@ class Lines(ABC):
         except (FileNotFoundError, NotADirectoryError):
             return
         self._size = len(data)
+        self._ended = data.endswith(b"\n")
         for line in data.split(b"\n"):
             self._add(line)
 
@@ -118,7 +135,9 @@ class Lines(ABC):
         """Take a line, unless it is not as it was written."""
         if (found := task_of(line)) is not None:
             task, rest = found
+            before = self._live.get(task, 0)
             self._live[task] = self._size_of(task, line) if self._take(task, line, rest) else 0
+            self._total += self._live[task] - before
 
     def _size_of(self, task: str, line: bytes) -> int:
         """Bytes of the lines of a task that are alive."""

@@ -40,7 +40,6 @@ class Values(Lines):
 
     def _clear(self) -> None:
         self._tasks.clear()
-        self._live.clear()
 
     def _alive(self) -> Iterator[bytes]:
         yield from (line_of({"task": task, "values": values}) for task, values in self._tasks.items())
