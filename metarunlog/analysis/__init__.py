@@ -22,7 +22,10 @@ OVERVIEW: dict[str, Callable[..., Any]] = {
 }
 SUBEXP: dict[str, Callable[..., Any]] = {"card": card}
 
+# What of each sub-experiment they take from what is kept (logs.derived): the second of two finds it there.
+KEPT: dict[str, str] = {"results": "metrics", "curves": "curves", "effects": "metrics", "parallel": "metrics"}
+
 # Part of what decides staleness: raise a number when the output of that function changes for the same input.
 VERSIONS: dict[str, int] = {"results": 1, "curves": 3, "effects": 2, "parallel": 2, "card": 3}
 
-__all__ = ["OVERVIEW", "SUBEXP", "VERSIONS", "card", "curves", "effects", "parallel", "results"]
+__all__ = ["KEPT", "OVERVIEW", "SUBEXP", "VERSIONS", "card", "curves", "effects", "parallel", "results"]

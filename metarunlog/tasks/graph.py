@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from metarunlog import analysis as builtin
 from metarunlog import files
 from metarunlog.engine.journal import Journal
 from metarunlog.engine.spec import Graph, Spec
@@ -120,8 +121,15 @@ def _analysis(
     waits = {sub.id: parses[sub.id].waiting if sub.id in parses else settled[sub.id] for sub in experiment.subs}
     everything = overview.Everything.of(experiment, names, waits)
     overviews: list[Part] = []
+    parsed = [spec.name for spec in parses.values()]
+    sharing: dict[str, str] = {}  # what the built-in functions keep -> the last that does
     for entry in config.analysis_overview:
-        spec = overview.spec(experiment, entry, functions, names, everything, before)
+        after = before
+        if functions.is_builtin(entry.function, builtin.OVERVIEW):  # it reads nothing that other functions make
+            kind = builtin.KEPT[entry.function]
+            after = [*parsed, *([sharing[kind]] if kind in sharing else [])]
+            sharing[kind] = names.task("overview", entry.function)
+        spec = overview.spec(experiment, entry, functions, names, everything, after)
         before = [*before, spec.name]
         overviews.append(Part(entry.function, spec.targets[0], spec.waiting))
         yield spec
