@@ -324,3 +324,14 @@ def test_what_could_not_be_written_is_tried_again(logged: ProjectDir) -> None:
     shutil.rmtree(logged.root / "exp/0001/analysis")
     logged.write({"exp/0001/analysis": "not a folder"})
     assert "is no folder" in logged.mrl("analyze", code=3).err
+
+
+def test_a_sub_experiment_that_is_marked_as_done_is_so_in_the_report(logged: ProjectDir) -> None:
+    logged.mrl("analyze")
+    (logged.root / "exp/0001/002/.mrl.done").touch()
+    assert logged.analyze() == ["report:0001"]
+    page = (logged.root / "exp/0001/analysis/index.html").read_text()
+    assert page.count('"badge st-done">done<') == 2  # in the results and at its head
+    (logged.root / "exp/0001/002/.mrl.done").unlink()
+    assert logged.analyze() == ["report:0001"]
+    assert "st-done" not in (logged.root / "exp/0001/analysis/index.html").read_text()

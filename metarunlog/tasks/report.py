@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -35,7 +35,7 @@ def spec(
     by sub-experiment, "" for overview functions: what a limited analyze leaves out."""
     ready = [part.key for parts in (overviews, *sections.values()) for part in parts if not part.waiting]
     note = experiment.config.note_fn
-    runs = [f"{sub.id}/{files.RUN}" for sub in experiment.subs]
+    runs = [f"{sub.id}/{name}" for sub in experiment.subs for name in (files.RUN, files.DONE)]
     page = names.derived(experiment.config.analysis_outfn)
     subs = [
         {
@@ -161,7 +161,7 @@ def _head(folder: Path, sub: Mapping[str, Any], digests: Mapping[str, str | None
     return model.SubExp(
         id=sub["id"],
         params=sub["params"],
-        state=_state(folder, sub, has_run=digests[f"{folder}/{sub['id']}/{files.RUN}"] is not None),
+        state=_state(folder, sub, {n for n in (files.RUN, files.DONE) if digests[f"{folder}/{sub['id']}/{n}"]}),
         orphan=sub["orphan"],
         stale=tuple(sub["stale"]),
     )
@@ -173,11 +173,12 @@ def _with_sections(head: model.SubExp, places: Sequence[tuple[str, str | None, s
     return replace(head, sections=sections, partial=any(bool(view.get("curves", {}).get("partial")) for view in views))
 
 
-def _state(folder: Path, sub: Mapping[str, Any], *, has_run: bool) -> str:
-    state = SubExperiment(sub["id"], folder / sub["id"], {}, False).state if has_run else None
+def _state(folder: Path, sub: Mapping[str, Any], there: Collection[str]) -> str:
+    """State of a sub-experiment in whose folder some files are there."""
+    state = SubExperiment(sub["id"], folder / sub["id"], {}, False).state if files.RUN in there else None
     if state is not None:
         return state
-    if os.path.exists(f"{folder}/{sub['id']}/{files.DONE}"):
+    if files.DONE in there:
         return "done"
     return "waiting" if sub["waiting"] else "has logs"
 
