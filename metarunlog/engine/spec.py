@@ -21,6 +21,7 @@ from metarunlog.engine.listing import Scope
 VERIFY = "MRL_VERIFY"
 
 _LONG = 400  # characters of an argument that is kept as it is
+_MANY = 32  # of which what is made is held
 
 State = Literal["up-to-date", "stale", "waiting", "failed", "kept"]
 
@@ -157,18 +158,30 @@ class Spec:
     def short(self) -> str:
         return short_name(self.name)
 
-    @cached_property
+    @property
     def input_set(self) -> frozenset[str]:
+        return self._input_set if len(self.inputs) > _MANY else frozenset(self.inputs)
+
+    @property
+    def kept_args(self) -> Mapping[str, str]:
+        """Arguments as traces keep them: long ones as a digest, so that a trace stays small."""
+        return self._kept_args if len(self.args) > _MANY else _kept(self.args)
+
+    @cached_property
+    def _input_set(self) -> frozenset[str]:
         return frozenset(self.inputs)
 
     @cached_property
-    def kept_args(self) -> Mapping[str, str]:
-        """Arguments as traces keep them: long ones as a digest, so that a trace stays small."""
-        texts = {name: json.dumps(value, sort_keys=True) for name, value in self.args.items()}
-        return {
-            name: text if len(text) <= _LONG else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-            for name, text in texts.items()
-        }
+    def _kept_args(self) -> Mapping[str, str]:
+        return _kept(self.args)
+
+
+def _kept(args: Mapping[str, Any]) -> dict[str, str]:
+    texts = {name: json.dumps(value, sort_keys=True) for name, value in args.items()}
+    return {
+        name: text if len(text) <= _LONG else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+        for name, text in texts.items()
+    }
 
 
 def short_name(name: str) -> str:

@@ -134,8 +134,8 @@ def spec(
     call: dict[str, Any] = {
         "function": name,
         "builtin": kind if builtin else None,
-        "args": list(analysis.args),
-        "known": dict(known),
+        "args": analysis.args,
+        "known": known,
         "stem": stem,
         "target": names.path(target),
         "root": str(names.experiment.root),
@@ -164,7 +164,7 @@ def spec(
 def run(
     function: str,
     builtin: str | None,
-    args: list[Any],
+    args: Sequence[Any],
     known: dict[str, Any],
     stem: str,
     target: str,
@@ -180,6 +180,8 @@ def run(
     """
     from metarunlog.report import blocks
 
+    if "subExpId" in known:
+        known = _of_sub(**known)
     os.makedirs(known["outdir"], exist_ok=True)
     written: list[str] = []
     outcome: dict[str, Any] = {"state": "ok"}
@@ -215,6 +217,19 @@ def run(
     files.write_if_changed(Path(target), blocks.dump_section(made, function))
     outdir = Path(known["outdir"])
     return {**outcome, "targets": [str(outdir / name) for name in written]}
+
+
+def _of_sub(expDir: str, outdir: str, subExpId: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """What a function of a sub-experiment may ask for by name; a task holds no more than the four."""
+    return {
+        "expDir": expDir,
+        "subExpDir": f"{expDir}/{subExpId}",
+        "outdir": outdir,
+        "subExpIds": [subExpId],
+        "subExpId": subExpId,
+        "params": {**params, "subExpId": subExpId},
+        "Dparams": {subExpId: params},
+    }
 
 
 def _kept(known: Mapping[str, Any]) -> AbstractContextManager[None]:
