@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # the peers in one process load no more than they need
 TEMPLATE = (
     "id: {{ id }}\nlr: {{ lr }}\nseed: {{ seed }}\n"
     + "".join(f"param_{k:02d}: {k}\n" for k in range(37))
-    + "# MRL:params = [{'id': i, 'lr': 10.0**-(1 + i % 5), 'seed': i % 7} for i in range(1, %d + 1)]\n"
+    + "# MRL:grid['id'] = range(%d)\n# MRL:grid['lr'] = [0.1, 0.01, 0.001, 0.0001, 1e-05]\n# MRL:grid['seed'] = [1, 2]\n"
 )
 
 
@@ -43,14 +43,14 @@ def plain(folder: Path, many: int) -> None:
 
 
 def project(folder: Path, many: int) -> Path:
-    """For mrl: a project with one experiment whose batch is not made yet; returns the experiment."""
+    """For mrl: a project with one experiment whose batch is not made yet; returns the experiment. `many`: tens."""
     import subprocess
 
     folder.mkdir(parents=True)
     quiet = {"cwd": folder, "check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     git = ["git", "-c", "user.name=bench", "-c", "user.email=bench@localhost"]
     subprocess.run([*git, "init", "-q", "."], **quiet)
-    (folder / "conf.yaml").write_text(TEMPLATE.replace("%d", str(many)))
+    (folder / "conf.yaml").write_text(TEMPLATE.replace("%d", str(many // 10)))
     mrl = [sys.executable, "-m", "metarunlog"]
     subprocess.run([*mrl, "init", "runs"], **quiet)
     subprocess.run([*git, "add", "."], **quiet)
