@@ -17,7 +17,8 @@ if TYPE_CHECKING:  # the peers in one process load no more than they need
 TEMPLATE = (
     "id: {{ id }}\nlr: {{ lr }}\nseed: {{ seed }}\n"
     + "".join(f"param_{k:02d}: {k}\n" for k in range(37))
-    + "# MRL:grid['id'] = range(%d)\n# MRL:grid['lr'] = [0.1, 0.01, 0.001, 0.0001, 1e-05]\n# MRL:grid['seed'] = [1, 2]\n"
+    + "# MRL:grid['id'] = range(%d)\n"
+    + "# MRL:grid['lr'] = [0.1, 0.01, 0.001, 0.0001, 1e-05]\n# MRL:grid['seed'] = [1, 2]\n"
 )
 
 
