@@ -143,10 +143,9 @@ def file_digest(path: str, old: FileState = None) -> str:
 
     with open(path, "rb", buffering=0) as f:
         size = os.fstat(f.fileno()).st_size
-        if size < _SMALL:
-            return hashlib.sha256(f.readall()).hexdigest()  # many times as quick as a loop
         if size < blocks.LARGE:
-            return hashlib.file_digest(f, "sha256").hexdigest()
+            small = size < _SMALL  # then many times as quick as a loop
+            return (hashlib.sha256(f.readall()) if small else hashlib.file_digest(f, "sha256")).hexdigest()
 
         def read(start: int, length: int) -> bytes:
             return os.pread(f.fileno(), length, start)
