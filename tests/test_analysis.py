@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
+import random
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from metarunlog import analysis
@@ -284,6 +285,7 @@ def test_long_series_share_their_positions() -> None:
     assert all(float(x).is_integer() for line in lines for x in line.x)
 
 
+@example([*map(float, range(6)), 2.0**50, 0.5, 0.25, 0.125, 0.0625, -1.0, -2.0], 4, random.Random(0))
 @given(
     st.lists(st.floats(-thin.FAR, thin.FAR), min_size=13, max_size=200, unique=True),
     st.sampled_from([4, 8, 12]),

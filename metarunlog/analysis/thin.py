@@ -61,8 +61,12 @@ def thin(series: Series, limit: int = 300) -> Line:
 
 def width_of(low: float, high: float, limit: int) -> float:
     """The width of buckets of which at most `limit` / 2 reach from `low` to `high`."""
-    most = limit // 2 - 1  # the range may begin inside of a bucket
-    return 2.0 ** math.ceil(math.log2(high / most - low / most or _LEAST))
+    most = limit // 2
+    span = high / most - low / most
+    width = math.ldexp(1.0, math.frexp(span)[1] - 1) if span > 0 else _LEAST  # the highest power of two in it
+    while math.floor(high / width) - math.floor(low / width) >= most:
+        width *= 2
+    return width
 
 
 def bucketed(x: Array, y: Array, width: float, end: float) -> tuple[Array, Array]:
