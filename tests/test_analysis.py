@@ -285,6 +285,7 @@ def test_long_series_share_their_positions() -> None:
     assert all(float(x).is_integer() for line in lines for x in line.x)
 
 
+@example([*map(float, range(-6, 5)), 1e-196, -(2.0**423)], 4, random.Random(21))
 @example([*map(float, range(6)), 2.0**50, 0.5, 0.25, 0.125, 0.0625, -1.0, -2.0], 4, random.Random(0))
 @given(
     st.lists(st.floats(-thin.FAR, thin.FAR), min_size=13, max_size=200, unique=True),
