@@ -335,3 +335,29 @@ def test_a_sub_experiment_that_is_marked_as_done_is_so_in_the_report(logged: Pro
     (logged.root / "exp/0001/002/.mrl.done").unlink()
     assert logged.analyze() == ["report:0001"]
     assert "st-done" not in (logged.root / "exp/0001/analysis/index.html").read_text()
+
+
+def test_a_file_written_for_another_function_makes_that_run_once(logged: ProjectDir) -> None:
+    """What is known of it from before it was written anew is no state of what the other has read."""
+    logged.write(
+        {
+            "mrl_analyze.py": """
+                import metarunlog
+                from pathlib import Path
+                def first(subExpDir):
+                    lowest = metarunlog.load(subExpDir)["metrics"]["loss"].min()
+                    (Path(subExpDir) / "extra.dat").write_text(str(lowest))
+                    return []
+                def second(subExpDir):
+                    return [((Path(subExpDir) / "extra.dat").read_text(), "html")]
+                """
+        }
+    )
+    logged.configure(analysis_subexp={"first": [], "second": {"inputs": ["extra.dat"]}}, analysis_overview={})
+    logged.analyze("-j", "1")
+    time.sleep(2.1)  # the clock's grain
+    logged.analyze("-j", "1")
+    logged.log("002", (0.5,))
+    mine = ["parse:0001/002", "report:0001", "section:0001/002/first", "section:0001/002/second"]
+    assert logged.analyze("-j", "1") == mine
+    assert logged.analyze("-j", "1") == []

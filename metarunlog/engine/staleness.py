@@ -85,7 +85,7 @@ class Judge:
             return
         trace = self.journal.get(short)
         if trace is not None:
-            self.disk.forget(trace["out"])
+            self.disk.forget((*trace["out"], *trace.get("wrote", ())))
         if self.graph.specs[name].decided is None and self.graph.specs[name].waiting is None:
             self.owners.settle(name, trace)
         todo = [name]
