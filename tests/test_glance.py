@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -309,6 +309,39 @@ def test_a_glance_is_held_against_the_files(tmp_path: Path, change: str, monkeyp
     assert where.recall() == {"n": 1}
     (tmp_path / "gone" if change == "gone" else folder / change).write_text("2")
     assert where.recall() is None
+
+
+def test_a_decision_goes_on_from_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was not looked at again counts as before; what is missing is told by its folder, whoever looked at that."""
+    monkeypatch.setattr(fileinfo, "GRAIN_NS", 0)
+    base = tmp_path / "base"
+    (base / "001").mkdir(parents=True)
+    (base / "log").write_text("1")
+    (base / "001/log").write_text("1")
+    where = glance.Glance(tmp_path / "glance", base)
+
+    def decide(names: Sequence[str], before: glance.Kept | None = None) -> None:
+        time.sleep(0.05)
+        watch = glance.Watch()
+        with watch.on():
+            for name in names:
+                (base / name).exists()
+        where.keep(watch, list(names), [], before)
+
+    decide(["001", "001/log", "log"])
+    (base / "log").write_text("22")
+    before = where.look()
+    assert before is not None and before.changed == {str(base / "log")}
+    decide(["log", "001/new"], before)
+    after = where.look()
+    assert after is not None and after.answer == ["log", "001/new"] and not after.changed
+    assert "001/new" not in after.table.gone, "one question a known file"
+    for change in (lambda: (base / "001/new").touch(), (base / "001/new").unlink, lambda: (base / "001/log").touch()):
+        decide(["001", "001/log", "log", "001/new"])
+        assert where.recall()
+        time.sleep(0.05)
+        change()
+        assert where.recall() is None
 
 
 def test_a_graph_sees_the_packages_as_they_are_now(

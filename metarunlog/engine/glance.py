@@ -90,13 +90,15 @@ class Glance:
                 return  # what this process decides by is not that code
         for folder in sys.path:
             watch.look(absolute(folder or "."))
-        there, gone, fresh = dict[str, Numbers](), list[str](), list[str]()
+        there, links = self._untouched(before, watch)
+        gone, fresh = list[str](), list[str]()
         inside = tuple(f"{folder}/" for folder in own)
         for path, numbers in watch.seen.items():
             if numbers is None:
                 if os.path.lexists(path):
                     return  # a link that leads nowhere yet
-                if not watch.seen.get(os.path.dirname(path)):  # a folder's own numbers tell what comes into it
+                folder = os.path.dirname(path)  # its own numbers tell what comes into it
+                if not watch.seen.get(folder) and folder not in there:
                     gone.append(path)
             elif settled(numbers, watch.since):
                 there[path] = numbers
@@ -104,7 +106,7 @@ class Glance:
                 fresh.append(path)
             else:
                 return
-        links = {path: numbers for path, numbers in watch.links.items() if numbers is not None}
+        links |= {path: numbers for path, numbers in watch.links.items() if numbers is not None}
         gone += [path for path, numbers in watch.links.items() if numbers is None]
         if not all(settled(one, watch.since) for one in links.values()) or len(fresh) > _FRESH:
             return
@@ -113,17 +115,24 @@ class Glance:
             if any(fileinfo.numbers(path) != watch.seen[path] for path in fresh):
                 return  # somebody else is at work
             if before is not None:
-                new, table = {*watch.seen, *watch.links, *before.changed}, before.table
-                paths = [self._path_of(os.fsdecode(name)) for name in table.names]
-                for at, (path, numbers) in enumerate(zip(paths, zip(*table.columns, strict=True), strict=True)):
-                    if path not in new:
-                        (there if at < len(paths) - table.links else links)[path] = numbers
-                gone += [path for path in map(self._path_of, table.gone) if path not in new]
-                old = {self._path_of(name): digest for name, digest in table.fresh.items()}
+                new = {*watch.seen, *watch.links, *before.changed}
+                gone += [path for path in map(self._path_of, before.table.gone) if path not in new]
+                old = {self._path_of(name): digest for name, digest in before.table.fresh.items()}
                 content |= {path: digest for path, digest in old.items() if path not in new}
             self._write(answer, there, links, gone, content)
         except (OSError, OverflowError, ValueError):
             return  # it would only have saved time
+
+    def _untouched(self, before: Kept | None, watch: Watch) -> tuple[dict[str, Numbers], dict[str, Numbers]]:
+        """Files of an earlier decision that have not changed and were not looked at again, and links likewise."""
+        there, links = dict[str, Numbers](), dict[str, Numbers]()
+        if before is not None:
+            new, table = {*watch.seen, *watch.links, *before.changed}, before.table
+            paths = [self._path_of(os.fsdecode(name)) for name in table.names]
+            for at, (path, numbers) in enumerate(zip(paths, zip(*table.columns, strict=True), strict=True)):
+                if path not in new:
+                    (there if at < len(paths) - table.links else links)[path] = numbers
+        return there, links
 
     def _write(
         self,
