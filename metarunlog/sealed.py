@@ -45,7 +45,7 @@ def load(data: bytes) -> Any:
 
 
 def load_from(file: IO[bytes], names: Names | None = None) -> Any:
-    """The same from a file; `names` are the few that it may need. Raises Broken, or OSError."""
+    """The same from a file; `names` are the few that it may need. Raises Broken."""
     import google_crc32c
 
     try:

@@ -170,7 +170,7 @@ def _y_text(y: Any, end: dict[str, Any] | None) -> str:
 def _plot(name: str, parts: list[tuple[str, Curve]], limit: int) -> str:
     """One metric, as JSON: `grids` are the x of its lines; a line that names none has the first."""
     axes = {curve.x for _, curve in parts}
-    if len(axes) > AXIS // 2:  # fewer have not as many positions
+    if len(axes) > AXIS:  # fewer have not as many positions
         parts = _on_one_axis(parts, {x: json.loads(x) for x in axes}, limit)
     grids: dict[str, int] = {}
     lines = []
