@@ -82,6 +82,14 @@ class Page:
             )
         )
 
+    def wait_ink(self, selector: str, seconds: float = 10) -> int:
+        """The ink of a canvas as soon as there is some."""
+        end = time.monotonic() + seconds
+        while not (found := self.ink(selector)):
+            assert time.monotonic() < end, f"nothing was drawn within {seconds} s: {selector}"
+            time.sleep(0.05)
+        return found
+
     def errors(self) -> list[str]:
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] != "INFO"]
 

@@ -8,6 +8,8 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from metarunlog import analysis
 from metarunlog.analysis.plots import plots, text
 from metarunlog.report import blocks, pages
@@ -152,6 +154,26 @@ def sample(root: Path) -> tuple[Report, Path]:
     return report, outdir
 
 
+def sweep(count: int) -> Report:
+    """A results table of so many sub-experiments, as from logs with two metrics."""
+    import pandas as pd
+
+    from metarunlog.analysis import overview
+
+    ids = [f"{n:03d}" for n in range(1, count + 1)]
+    points = [(lr, opt, seed) for seed in range(count) for lr in (0.1, 0.01, 0.001) for opt in ("adam", "sgd")]
+    params = {id: dict(zip(("lr", "opt", "seed"), point)) for id, point in zip(ids, points)}
+    loss = [round(1 / (n + 1) + n % 7, 4) for n in range(count)]
+    found = {"loss": dict(zip(overview.sweep.STATS, (loss, [x / 2 for x in loss], [math.inf] + [9.5] * (count - 1))))}
+    found["acc"] = {name: [math.nan] + [n / count for n in range(1, count)] for name in overview.sweep.STATS}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(overview.sweep, "metrics", lambda *_: found)
+        made = overview.results("", ids, pd.DataFrame.from_dict(params, orient="index"))
+    block = blocks.load_section(blocks.dump_section([{"type": "view", "header": None, "data": made[0][0]}], "results"))
+    subexps = tuple(SubExp(id, params[id], "done" if int(id) % 3 else "failed") for id in ids)
+    return Report("p", 1, overview=(("results", tuple(block[1])),), subexps=subexps)
+
+
 def whole(report: Report) -> dict[str, bytes]:
     """All files of a report."""
     made = pages.build(report)
@@ -183,8 +205,12 @@ def hostile_report(outdir: Path) -> Report:
     metric = {"name": HOSTILE, "stat": "min", "goal": "low", "values": [1, 2]}
     data = {"ids": text(["001", "002"]), "params": text(params), "metrics": text([metric])}
     points = {view: plots(view, [HOSTILE], data) for view in ("effects", "parallel")}
-    rows = [{"id": id, "state": HOSTILE, "params": [HOSTILE], "metrics": [[1, 2, 3]]} for id in ("001", "002")]
-    results = {"params": [HOSTILE], "varying": 1, "metrics": [{"name": HOSTILE, "goal": "low"}], "rows": rows}
+    rows = [[id, [HOSTILE], [[1, 2, 3]]] for id in ("001", "002")]
+    heads = [{"name": HOSTILE, "goal": "low", "best": [1, None, None]}]
+    columns = {"params": text([[HOSTILE, [HOSTILE, 2]]]), "ids": text(["001", "002"])}
+    columns["metrics"] = text([{**heads[0], "stats": [[1, 2], [2, 2], [3, 3]]}])
+    results = {**plots("results", [], columns), "params": [HOSTILE], "same": [[HOSTILE, HOSTILE]]}
+    results |= {"metrics": heads, "rows": rows, "total": 2}
     card = {"id": "001", "params": [[HOSTILE, HOSTILE]], "config": [{"name": HOSTILE, "text": HOSTILE}]}
     card |= {"log": {"lines": [HOSTILE, "\x00\x1b[0m"], "cut": True}, "curves": curves}
     card["run"] = {

@@ -19,7 +19,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from metarunlog import analysis
-from metarunlog.analysis import goals, learning_curves, logtail, thin, values
+from metarunlog.analysis import goals, learning_curves, logtail, overview, thin, values
 from metarunlog.errors import MrlError
 
 PARAMS = {
@@ -92,17 +92,40 @@ def test_import_is_light() -> None:
 
 def test_results_has_a_row_each_and_varying_params_first(exp: Path, dparams: pd.DataFrame) -> None:
     view = view_of(analysis.results(str(exp), list(PARAMS), dparams))
-    assert view["params"] == ["lr", "opt", "seed"] and view["varying"] == 2
-    assert view["metrics"] == [{"name": "loss", "goal": "low"}, {"name": "acc", "goal": "high"}]
-    first, second, third = view["rows"]
-    assert first == {
-        "id": "001",
-        "state": "done",
-        "params": [0.1, "sgd", 1],
-        "metrics": [[0.5, 0.5, 2.0], [0.8, 0.1, 0.8]],
+    assert view["params"] == ["lr", "opt"] and view["same"] == [["seed", 1]] and view["total"] == 3
+    loss = {"name": "loss", "goal": "low", "best": [None, 0.5, None]}
+    acc = {"name": "acc", "goal": "high", "best": [0.8, None, 0.8]}
+    assert view["metrics"] == [loss, acc]
+    assert view["rows"] == [
+        ["001", [0.1, "sgd"], [[0.5, 0.5, 2.0], [0.8, 0.1, 0.8]]],
+        ["002", [0.01, "sgd"], [[{"n": "nan"}, 2.5, 9e9], [0.1, 0.1, 0.2]]],
+        ["003", [0.01, "adam"], [[None] * 3, [None] * 3]],
+    ]
+    assert json.loads(view["json"]) == {
+        "view": "results",
+        "ids": list(PARAMS),
+        "params": [["lr", [0.1, 0.01, 0.01]], ["opt", ["sgd", "sgd", "adam"]]],
+        "metrics": [
+            {**loss, "stats": [[0.5, {"n": "nan"}, None], [0.5, 2.5, None], [2.0, 9e9, None]]},
+            {**acc, "stats": [[0.8, 0.1, None], [0.1, 0.1, None], [0.8, 0.2, None]]},
+        ],
     }
-    assert second["metrics"][0] == [{"n": "nan"}, 2.5, 9e9] and second["state"] is None
-    assert third["metrics"] == [[None] * 3, [None] * 3]
+
+
+def test_best_values_are_the_lowest_loss_and_the_highest_score_where_values_differ() -> None:
+    nan = {"n": "nan"}
+    assert overview._best("low", [[3.0, 2.0, nan, None], [1.0, 1.0], [9.0, 8.0]]) == [2.0, None, None]
+    assert overview._best("high", [[1.0, nan], [0.0, 1.0], [5.0, 7.0, {"n": "inf"}]]) == [None, None, 7.0]
+    assert overview._best(None, [[1.0, 2.0]] * 3) == [None] * 3
+
+
+def test_only_the_first_rows_stand_in_the_page(
+    exp: Path, dparams: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "FIRST_ROWS", 2)
+    view = view_of(analysis.results(str(exp), list(PARAMS), dparams))
+    assert [row[0] for row in view["rows"]] == ["001", "002"] and view["total"] == 3
+    assert json.loads(view["json"])["ids"] == list(PARAMS)
 
 
 def test_results_restricted_to_named_metrics(exp: Path, dparams: pd.DataFrame) -> None:

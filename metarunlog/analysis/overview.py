@@ -13,29 +13,38 @@ if TYPE_CHECKING:
 
 View = list[tuple[dict[str, Any], str, str | None]]
 
+FIRST_ROWS = 200  # of the results, that stand in the page itself; a script shows the others
+#: For which goals a statistic can be the best.
+_MAY_BE_BEST = {"last": ("low", "high"), "min": ("low",), "max": ("high",)}
+
 
 def results(expDir: str, subExpIds: list[str], Dparams: pd.DataFrame, *metrics: str) -> View:
-    """A table, a row a sub-experiment: params (those that vary first), run state, last/min/max of each metric."""
+    """A table, a row a sub-experiment: params (those that vary first), last/min/max of each metric."""
     columns = sweep.params(Dparams)
+    shown = [column for column in columns if column.varies] if len(subExpIds) > 1 else columns
     found = sweep.metrics(expDir, subExpIds, metrics)
-    rows = []
-    for row, subExpId in enumerate(subExpIds):
-        rows.append(
-            {
-                "id": subExpId,
-                "state": sweep.run_record(f"{expDir}/{subExpId}").get("state"),
-                "params": [column.values[row] for column in columns],
-                "metrics": [_stats(stats, row) for stats in found.values()],
-            }
-        )
+    stats = {name: _stats(of) for name, of in found.items()}
+    heads = [
+        {"name": name, "goal": goals.goal(name), "best": _best(goals.goal(name), of)} for name, of in stats.items()
+    ]
     view = {
         "view": "results",
-        "params": [column.name for column in columns],
-        "varying": sum(column.varies for column in columns),
-        "metrics": [{"name": name, "goal": goals.goal(name)} for name in found],
-        "rows": rows,
+        "params": [column.name for column in shown],
+        "same": [[column.name, column.values[0]] for column in columns[len(shown) :] if subExpIds],
+        "metrics": heads,
+        "rows": [
+            [id, [column.values[row] for column in shown], [[one[row] for one in of] for of in stats.values()]]
+            for row, id in enumerate(subExpIds[:FIRST_ROWS])
+        ],
+        "total": len(subExpIds),
     }
-    return [(view, "view", None)]
+    data = {
+        "view": "results",
+        "ids": list(subExpIds),
+        "params": [[column.name, column.values] for column in shown],
+        "metrics": [{**head, "stats": of} for head, of in zip(heads, stats.values())],
+    }
+    return [({**view, "json": text(data)}, "view", None)]
 
 
 def effects(expDir: str, subExpIds: list[str], Dparams: pd.DataFrame, *metrics: str) -> View:
@@ -48,12 +57,21 @@ def parallel(expDir: str, subExpIds: list[str], Dparams: pd.DataFrame, *metrics:
     return [(_points("parallel", expDir, subExpIds, Dparams, metrics), "view", None)]
 
 
-def _stats(stats: dict[str, list[float]], row: int) -> list[Any]:
-    """last, min and max of one metric in one row; None where that sub-experiment does not have the metric at all."""
-    found = [stats[name][row] if name in stats else None for name in sweep.STATS]
-    if all(value is None or math.isnan(value) for value in found):
-        return [None] * len(found)
-    return [values.number(value) for value in found]
+def _stats(stats: dict[str, list[float]]) -> list[list[Any]]:
+    """last, min and max of one metric, of each row; None where that sub-experiment does not have the metric at all."""
+    columns = [stats[name] for name in sweep.STATS]
+    lacks = [all(map(math.isnan, row)) for row in zip(*columns)]
+    return [[None if none else values.number(value) for none, value in zip(lacks, column)] for column in columns]
+
+
+def _best(goal: str | None, stats: list[list[Any]]) -> list[float | None]:
+    """The best last, min and max of a metric: lowest loss, highest score; None for none, and where all are equal."""
+    return [_best_of(goal, column) if goal in _MAY_BE_BEST[name] else None for name, column in zip(sweep.STATS, stats)]
+
+
+def _best_of(goal: str | None, column: list[Any]) -> float | None:
+    finite = {value for value in column if isinstance(value, (int, float))}
+    return None if len(finite) < 2 else min(finite) if goal == "low" else max(finite)
 
 
 def _points(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PAGE_SUBEXPS = 200
 CHUNK_SUBEXPS = 25  # sub-experiments whose plot data share a file; all are of one page
 
+RUNS = "data/runs.js"
+
 _HERE = Path(__file__).parent
 _UPLOT = "vendor/uplot/"
 _ASSETS = (
@@ -31,8 +33,12 @@ _ASSETS = (
     "print.css",
     "core.js",
     "colours.js",
+    "filter.js",
+    "chosen.js",
     "table.js",
+    "results.js",
     "plot.js",
+    "groups.js",
     "curves.js",
     "effects.js",
     "parallel.js",
@@ -73,6 +79,7 @@ class Book:
         """A page with what it shows: `overview` on the first, and its own sub-experiments, with their sections."""
         extras = prepare.Extras()
         first, name = number == 0, self.names[number]
+        runs = [RUNS] if first and self.states else []
         places = {sub.id: at // PAGE_SUBEXPS for at, sub in enumerate(self.report.subexps)} if first else {}
         text = (
             _environment()
@@ -82,7 +89,7 @@ class Book:
                 varying=self.varying,
                 states=self.states,
                 pages=self.links,
-                scripts=[name for name in _ASSETS if name.endswith(".js")],
+                scripts=[f"assets/{name}" for name in _ASSETS if name.endswith(".js")] + runs,
                 here=name,
                 first=first,
                 overview=_overview(overview, self.report.stale, extras),
@@ -91,12 +98,26 @@ class Book:
             )
         )
         files = {name: shown.page_bytes(text)}
+        if runs:
+            files[RUNS] = prepare.data_script({"runs": self._runs()})
         frame = _environment().get_template("frame.html")
         script = _asset("frame.js").decode()
         for file, block in extras.frames.items():
             files[file] = frame.render(_frame_context(block), script=script).encode("utf-8", "replace")
         files.update({file: prepare.data_script(entries) for file, entries in extras.data.items()})
         return Page(files, frozenset(extras.scripts))
+
+    def _runs(self) -> str:
+        """What scripts know of all sub-experiments: ids, states (as numbers of `names`), and on which page they are."""
+        states = list(dict.fromkeys(self.states.values()))
+        known = {
+            "ids": list(self.states),
+            "names": states,
+            "states": [states.index(state) for state in self.states.values()],
+            "pages": self.names,
+            "each": PAGE_SUBEXPS,
+        }
+        return json.dumps(known, separators=(",", ":"))
 
 
 def build(report: Report) -> list[Page]:

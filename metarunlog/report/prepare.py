@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 from metarunlog.report.model import Block
-
-# A statistic in the order of a results row -> whether it can be the best for a goal.
-_STATS = ("last", "min", "max")
-_BEST = {"low": ("last", "min"), "high": ("last", "max"), None: ()}
 
 
 @dataclass
@@ -45,34 +40,10 @@ def prepare(block: Block, stem: str, number: int, data_file: str, extras: Extras
         data = block["data"]
         shown["kind"] = data["view"] if data["view"] in ("results", "card") else "plots"
         shown["data"] = data
-        plots = data.get("curves") if data["view"] == "card" else None if data["view"] == "results" else data
-        if plots is not None:
-            extras.data.setdefault(data_file, {})[name] = plots["json"]
-            shown["plots"] = {"view": plots["view"], "key": name, "src": data_file, "data": plots}
-        if data["view"] == "results":
-            shown["best"] = best(data)
+        plots = data["curves"] if data["view"] == "card" else data
+        extras.data.setdefault(data_file, {})[name] = plots["json"]
+        shown["plots"] = {"view": plots["view"], "key": name, "src": data_file, "data": plots}
     return shown
-
-
-def best(results: dict[str, Any]) -> set[tuple[int, int, int]]:
-    """(row, metric, statistic) of the best values of a results view: lowest loss, highest score; ties all count.
-
-    A column where all are equal has no best one.
-    """
-    found = set()
-    for at, metric in enumerate(results["metrics"]):
-        for stat, name in enumerate(_STATS):
-            if name not in _BEST[metric["goal"]]:
-                continue
-            column = [(row["metrics"][at][stat], number) for number, row in enumerate(results["rows"])]
-            finite = [
-                (value, number) for value, number in column if isinstance(value, (int, float)) and math.isfinite(value)
-            ]
-            if len({value for value, _ in finite}) > 1:
-                pick = min if metric["goal"] == "low" else max
-                goal = pick(value for value, _ in finite)
-                found |= {(number, at, stat) for value, number in finite if value == goal}
-    return found
 
 
 def file_name(stem: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -115,25 +115,19 @@ def _cell(value: Any, digits: int, numeric: bool, best: bool = False, start: boo
     return f'<td class="{names}">{text}</td>' if names else f"<td>{text}</td>"
 
 
-def result_rows(
-    view: Mapping[str, Any],
-    params: int,
-    states: Mapping[str, str],
-    anchor: Callable[[str], str],
-    best: Collection[tuple[int, int, int]],
-) -> Markup:
-    """The rows of a results table, with the first so many params."""
+def result_rows(view: Mapping[str, Any], states: Mapping[str, str], anchor: Callable[[str], str]) -> Markup:
+    """The first rows of a results table."""
+    best = [metric["best"] for metric in view["metrics"]]
     rows = []
-    for number, row in enumerate(view["rows"]):
-        id_, state = row["id"], states.get(row["id"]) or row["state"] or "not run"
-        name, link = str(escape(id_)), anchor(id_)
+    for id, params, metrics in view["rows"]:
+        state, name, link = states.get(id) or "not run", str(escape(id)), anchor(id)
         if link:
             name = f'<a href="{escape(link)}">{name}</a>'
-        cells = [_cell(one, 6, is_number(one)) for one in row["params"][:params]]
+        cells = [_cell(one, 6, is_number(one)) for one in params]
         cells.append(f'<td><span class="badge {state_class(state)}">{escape(state)}</span></td>')
-        for at, stats in enumerate(row["metrics"]):
-            cells += [_cell(one, 5, True, (number, at, which) in best, which == 0) for which, one in enumerate(stats)]
-        rows.append(f'<tr data-id="{escape(id_)}"><th scope="row">{name}</th>{"".join(cells)}</tr>')
+        for of, stats in zip(best, metrics):
+            cells += [_cell(one, 5, True, one is not None and one == of[at], at == 0) for at, one in enumerate(stats)]
+        rows.append(f'<tr data-id="{escape(id)}"><th scope="row">{name}</th>{"".join(cells)}</tr>')
     return Markup("\n".join(rows))
 
 

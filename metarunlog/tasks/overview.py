@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from metarunlog import analysis as builtin
-from metarunlog import files
 from metarunlog.config import Analysis
 from metarunlog.engine.spec import Spec
 from metarunlog.experiment import Experiment
@@ -38,7 +37,7 @@ class Everything:
                 "Dparams": rows,
             },
             args={f"params of {id_}": params for id_, params in rows.items()},
-            inputs=[*map(names.parsed, ready), *(f"{id_}/{files.RUN}" for id_ in rows)],
+            inputs=list(map(names.parsed, ready)),
             waiting=None if ready else NO_LOG,
             waiting_dirs=[str(sub.dir) for sub in experiment.subs if waits[sub.id]],
         )

@@ -60,30 +60,35 @@
     return { share, ticks, slots: 0 };
   }
 
-  // A colour for each value, and a legend for it.
+  // A colour for each value, and a legend for it; `pick(value)`, if given, is called for a click on one.
   function scale(values) {
     const found = distinct(values);
     const many = found.length > SEPARATE.light.length;
     if (!numeric(found) || (!many && found.length < 4)) {
       const colours = SEPARATE[mode()];
       const of = (v) => colours[found.indexOf(v) % colours.length];
-      return { of, legend: () => chips(found, of, many) };
+      return { of, legend: (pick) => chips(found, of, many, pick) };
     }
     const at = found.length <= 8 ? (v) => found.indexOf(v) / (found.length - 1) : continuous(found).share;
     const of = (v) => ramp(at(v));
-    return { of, legend: () => (many ? gradient(found) : chips(found, of, false)) };
+    return { of, legend: (pick) => (many ? gradient(found) : chips(found, of, false, pick)) };
   }
 
-  function chips(found, of, many) {
+  function chips(found, of, many, pick) {
     const list = mrl.element("p", { class: "legend" });
     if (many) return list;
     for (const value of found) {
       const dot = mrl.element("i");
       dot.style.background = of(value);
-      list.append(mrl.element("span", {}, dot, mrl.number(value)));
+      const chip = mrl.element(pick ? "button" : "span", pick ? { type: "button", title: "only these" } : {}, dot, mrl.number(value));
+      if (pick) chip.addEventListener("click", () => pick(value));
+      list.append(chip);
     }
     return list;
   }
+
+  // The same colour for an area: rgb(...) or #rrggbb with a fifth of its strength.
+  const faint = (colour) => (colour.startsWith("#") ? `${colour}33` : colour.replace("rgb(", "rgba(").replace(")", ",0.2)"));
 
   function gradient(found) {
     const bar = mrl.element("i", { class: "ramp" });
@@ -92,5 +97,5 @@
       mrl.element("span", {}, mrl.number(found[found.length - 1])));
   }
 
-  mrl.colours = { scale, ramp, axis, continuous, distinct, numeric, logarithmic };
+  mrl.colours = { scale, faint, ramp, axis, continuous, distinct, numeric, logarithmic };
 })();

@@ -2,14 +2,14 @@
 "use strict";
 window.mrl = (() => {
   const views = {}; // view name -> function (element, data) that draws into the element, may return a function to redraw
-  const loaded = new Map(); // key -> data of a plot
+  const loaded = new Map(); // key -> data of a view
   const waiting = new Map(); // key -> elements that wait for it
-  const redraws = new Set();
+  const drawn = new Map(); // element -> {redraw, seen, late}
 
-  // Called by the files under data/: { key: data of one plot }.
+  // Called by the files under data/: { key: data of one view }.
   function data(entries) {
+    for (const [key, value] of Object.entries(entries)) loaded.set(key, value);
     for (const [key, value] of Object.entries(entries)) {
-      loaded.set(key, value);
       for (const element of waiting.get(key) || []) show(element, value);
       waiting.delete(key);
     }
@@ -17,11 +17,33 @@ window.mrl = (() => {
 
   function show(element, value) {
     const draw = views[value.view];
-    if (!draw || !value.metrics.length) return;
-    element.replaceChildren();
+    if (!draw) return;
     const redraw = draw(element, value);
-    if (redraw) redraws.add(redraw);
     element.classList.add("drawn");
+    if (!redraw) return;
+    drawn.set(element, { redraw, seen: true, late: false });
+    sight.observe(element);
+  }
+
+  // What is far out of view is drawn anew when it comes near.
+  const sight = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      const view = drawn.get(target);
+      view.seen = isIntersecting;
+      if (view.seen && view.late) again(view);
+    }
+  }, { rootMargin: "200px 0px" });
+
+  function again(view) {
+    view.late = false;
+    view.redraw();
+  }
+
+  function redraw() {
+    for (const view of drawn.values()) {
+      if (view.seen) again(view);
+      else view.late = true;
+    }
   }
 
   const scripts = new Map();
@@ -56,15 +78,13 @@ window.mrl = (() => {
         load(entry.target);
       }
     }, { rootMargin: "600px 0px" });
-    document.querySelectorAll(".view[data-key]").forEach((element) => {
-      if (element.querySelector(".hint noscript")) observer.observe(element);
-    });
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
-    addEventListener("beforeprint", () => { document.documentElement.classList.add("printing"); redrawAll(); });
-    addEventListener("afterprint", () => { document.documentElement.classList.remove("printing"); redrawAll(); });
+    document.querySelectorAll(".view[data-key]").forEach((element) => observer.observe(element));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+    addEventListener("beforeprint", () => { document.documentElement.classList.add("printing"); drawn.forEach(again); });
+    addEventListener("afterprint", () => { document.documentElement.classList.remove("printing"); drawn.forEach(again); });
   }
 
-  function redrawAll() { redraws.forEach((redraw) => redraw()); }
+  const known = (key) => loaded.get(key);
 
   // One sub-experiment under the pointer anywhere is marked everywhere.
   let hovered = null;
@@ -82,9 +102,10 @@ window.mrl = (() => {
   }
 
   // A labelled select; options are [value, text].
-  function select(label, options, onchange) {
+  function select(label, options, onchange, value = options[0][0]) {
     const box = element("select");
-    for (const [value, text] of options) box.append(element("option", { value }, text));
+    for (const [option, text] of options) box.append(element("option", { value: option }, text));
+    box.value = value;
     box.addEventListener("change", () => onchange(box.value));
     return element("label", {}, label + " ", box);
   }
@@ -104,10 +125,22 @@ window.mrl = (() => {
     return String(Number(value.toPrecision(digits)));
   }
 
+  // A cell as Python writes it: so many significant digits, whole numbers below a limit whole.
+  function cell(value, digits, whole = 1e9) {
+    if (value === null || value === undefined) return "–";
+    if (typeof value === "boolean") return value ? "True" : "False";
+    if (typeof value === "object") return value.n;
+    if (typeof value !== "number") return value;
+    if (Number.isInteger(value) && Math.abs(value) < whole) return String(value);
+    const [mantissa, exponent] = value.toExponential(digits - 1).split("e");
+    if (Number(exponent) >= -4 && Number(exponent) < digits) return String(Number(value.toPrecision(digits)));
+    return `${mantissa.replace(/\.?0+$/, "")}e${Number(exponent)}`;
+  }
+
   function colour(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   }
 
   addEventListener("DOMContentLoaded", start);
-  return { views, data, script, hover, element, select, checkbox, number, colour };
+  return { views, data, known, redraw, script, hover, element, select, checkbox, number, cell, colour };
 })();

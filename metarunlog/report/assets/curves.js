@@ -3,10 +3,33 @@
 (() => {
   const NEAR = 30; // pixels from the pointer within which a line counts as meant
 
+  const MANY = 400; // lines that still can be told apart: of more, means are shown first
+  const SHARES = { none: 0, some: 0.6, much: 0.9, most: 0.97 };
+
   mrl.views.curves = (root, data) => {
     const many = data.ids.length > 1;
-    const state = { by: data.params.length ? "0" : "", log: false, all: false };
     const rows = new Map(data.ids.map((id, row) => [id, row]));
+    const settings = {};
+    // A setting of this view, kept in the address where it is not the usual one.
+    const setting = (key, usual) => {
+      const address = `curves.${key}`;
+      settings[key] = (many && mrl.address.get(address)) || usual;
+      return (value) => {
+        settings[key] = value;
+        mrl.address.set(address, value === usual ? "" : value);
+        draw();
+      };
+    };
+    const seed = data.params.findIndex(([name]) => /^(.*[._])?seed$/i.test(name));
+    const other = data.params.findIndex((_, at) => at !== seed);
+    const setBy = setting("by", other >= 0 ? String(other) : data.params.length ? "0" : "none");
+    const setMean = setting("mean", seed >= 0 && data.params.length > 1 ? String(seed) : data.ids.length > MANY ? "colour" : "none");
+    const setMedian = setting("median", "no");
+    const setLogX = setting("logx", "no");
+    const setLogY = setting("logy", "no");
+    const setFar = setting("far", "no");
+    const setSmooth = setting("smooth", "none");
+
     const grid = mrl.element("div", { class: many ? "plots" : "plots small" });
     const legend = mrl.element("div", { class: "legends" });
     const hint = mrl.element("span", { class: "count" });
@@ -16,18 +39,29 @@
     function draw() {
       close.forEach((one) => one());
       cut = false;
-      const values = state.by === "" ? data.ids : data.params[Number(state.by)][1];
+      const by = settings.by === "none" ? "" : settings.by;
+      const values = by === "" ? data.ids : data.params[Number(by)][1];
       const scale = mrl.colours.scale(values);
-      const colour = (id) => (many ? scale.of(values[rows.get(id)]) : mrl.colour("accent"));
-      legend.replaceChildren(...(many ? [scale.legend()] : []));
+      const colour = (row) => (many ? scale.of(values[row]) : mrl.colour("accent"));
+      const mean = settings.mean === "none" ? "" : settings.mean;
+      const groups = mrl.groups.rows(data, mean, by);
+      legend.replaceChildren(...(many && !(mean === "colour" && by === "") ? [scale.legend(pickValue(by))] : []));
       grid.replaceChildren();
-      close = data.metrics.map(onOneAxis).filter((metric) => metric.x.length).map((metric) => {
-        const label = `${metric.name} over ${metric.xlabel}, ${metric.lines.length} run${metric.lines.length === 1 ? "" : "s"}`;
+      close = data.metrics.map(onOneAxis).map((metric) => linesOf(metric, groups)).filter((metric) => metric.lines.length).map((metric) => {
+        const what = metric.lines.length === 1 ? "line" : "lines";
+        const label = `${metric.name} over ${metric.xlabel}, ${metric.lines.length} ${what}`;
         const box = mrl.element("div", { class: "canvas", role: "img", "aria-label": label });
         grid.append(mrl.element("figure", {}, mrl.element("figcaption", {}, metric.name), box));
         return plot(box, metric, colour);
       });
-      hint.textContent = cut && !state.all ? "far outliers are cut off" : "";
+      if (!close.length) grid.append(mrl.element("p", { class: "hint" }, "No run is left by the filter."));
+      const notes = [mean === "" ? "" : settings.median === "yes" ? "a line is a median, its band the middle half" : "a line is a mean, its band one standard deviation", cut && settings.far === "no" ? "far outliers are cut off" : ""];
+      hint.textContent = notes.filter(Boolean).join("; ");
+    }
+
+    // A click on a value of the legend leaves its runs only.
+    function pickValue(by) {
+      return by === "" || !document.querySelector(".chooser") ? null : (value) => mrl.narrow.to(data.params[Number(by)][0], value);
     }
 
     // Lines bring grids of x that they may share: one axis of all of them, and the places that a grid has on it.
@@ -37,49 +71,90 @@
       return { ...metric, x, places: metric.grids.map((grid) => grid.map((value) => at.get(value))) };
     }
 
-    function plot(box, metric, colour) {
-      const log = state.log && metric.lines.some((line) => line.y.some((y) => y > 0));
-      // undefined joins what stands left and right of it, null is a gap
-      const lines = metric.lines.map((line) => {
+    // What is drawn: {row, rows, id, ys, band}. undefined joins what stands left and right of it, null is a gap.
+    function linesOf(metric, groups) {
+      const known = new Map();
+      for (const line of metric.lines) {
+        if (!mrl.chosen.has(line.id)) continue;
         const ys = new Array(metric.x.length);
         const places = metric.places[line.grid || 0];
-        line.y.forEach((y, k) => { ys[places[k]] = log && y <= 0 ? null : y; });
-        return ys;
-      });
-      const limits = log ? null : mrl.plot.outlierLimits(metric.lines.flatMap((line) => line.y.filter((y) => y !== null)));
-      cut = cut || Boolean(limits);
-      const series = metric.lines.map((line) => ({
-        stroke: colour(line.id), width: many ? 1.25 : 1.75, points: { show: line.y.length < 2, size: 5 },
+        line.y.forEach((y, k) => { ys[places[k]] = y; });
+        known.set(rows.get(line.id), { ...line, row: rows.get(line.id), ys });
+      }
+      const weight = SHARES[settings.smooth];
+      const log = settings.logy === "yes" && [...known.values()].some((line) => line.y.some((y) => y > 0));
+      const logx = settings.logx === "yes" && metric.x.some((x) => x > 0);
+      const from = logx ? metric.x.findIndex((x) => x > 0) : 0;
+      // As the settings show it; what has no logarithm becomes a gap in a line.
+      const shown = (ys, gap) => {
+        const smoothed = weight ? mrl.groups.smooth(ys, weight) : ys;
+        return (log ? smoothed.map((y) => (y <= 0 && y !== null ? gap : y)) : smoothed).slice(from);
+      };
+      const lines = [];
+      for (const group of groups) {
+        const there = group.map((row) => known.get(row)).filter(Boolean);
+        if (!there.length) continue;
+        let [line] = there;
+        if (there.length > 1) {
+          const [mean, low, high] = mrl.groups.spread(metric.x, there.map((one) => one.ys), settings.median === "yes");
+          line = { row: line.row, ys: mean, band: [low, high] };
+        }
+        lines.push({ ...line, ys: shown(line.ys, null), band: line.band?.map((ys) => shown(ys, undefined)), rows: there.map((one) => one.row) });
+      }
+      return { ...metric, x: metric.x.slice(from), lines, log, logx, one: (row) => known.has(row) && shown(known.get(row).ys, null) };
+    }
+
+    function plot(box, metric, colour) {
+      const { log, logx, lines } = metric;
+      const values = lines.flatMap((line) => line.ys.filter((y) => y !== null && y !== undefined));
+      const far = log ? null : mrl.plot.lineLimits(lines.map((line) => line.ys)) ?? mrl.plot.outlierLimits(values);
+      cut = cut || Boolean(far);
+      const limits = settings.far === "yes" ? null : far ?? (log ? null : mrl.plot.bandLimits(values, lines));
+      const series = lines.map((line) => ({
+        stroke: colour(line.row), width: many ? (line.band ? 2 : 1.25) : 1.75, points: { show: few(line.ys), size: 5 },
       }));
+      const banded = lines.filter((line) => line.band);
+      const bands = banded.map((line, at) => {
+        const low = 1 + lines.length + 2 * at;
+        return { series: [low + 1, low], fill: mrl.colours.faint(colour(line.row)) };
+      });
+      const edges = banded.flatMap((line) => line.band.map(() => ({ stroke: "transparent", width: 0, points: { show: false } })));
       return mrl.plot.make(box, {
         height: many ? 260 : 180,
-        data: [metric.x, ...lines],
+        data: [metric.x, ...lines.map((line) => line.ys), ...banded.flatMap((line) => line.band)],
         options: {
-          scales: { x: { time: false }, y: log ? { distr: 3 } : { range: mrl.plot.linearRange(state.all ? null : limits) } },
+          scales: {
+            x: { time: false, ...(logx ? { distr: 3 } : {}) },
+            y: log ? { distr: 3 } : { range: mrl.plot.linearRange(limits) },
+          },
           axes: mrl.plot.axes({ xlabel: metric.xlabel }),
-          series: [{}, ...series],
-          hooks: { draw: [(u) => ends(u, metric, lines, colour)] },
+          series: [{}, ...series, ...edges],
+          bands,
+          hooks: { draw: [(u) => ends(u, metric.x, lines, colour)] },
         },
         nearest: (u, left, top) => nearest(u, metric, lines, left, top),
         mark: (u, context, id) => {
-          const at = metric.lines.findIndex((line) => line.id === id);
-          if (many && at >= 0) trace(u, context, metric.x, lines[at], colour(id));
+          const ys = many && metric.one(rows.get(id));
+          if (ys) trace(u, context, metric.x, ys, colour(rows.get(id)));
+          return Boolean(ys);
         },
       });
     }
 
+    const few = (ys) => { let count = 0; for (const y of ys) if (y !== undefined && y !== null && (count += 1) > 1) return false; return true; };
+
     // A cross where a run turned into nan or inf: above its last value.
-    function ends(u, metric, lines, colour) {
+    function ends(u, axis, lines, colour) {
       const context = u.ctx;
       const ratio = devicePixelRatio;
-      metric.lines.forEach((line, at) => {
+      lines.forEach((line) => {
         if (!line.end) return;
-        const last = lines[at].findLastIndex((y) => y !== null && y !== undefined);
-        const y = last < 0 ? u.bbox.top + 8 * ratio : Math.max(u.valToPos(lines[at][last], "y", true), u.bbox.top + 6 * ratio);
-        const x = Math.min(u.valToPos(last < 0 ? line.end.x : metric.x[last], "x", true), u.bbox.left + u.bbox.width - 5 * ratio);
+        const last = line.ys.findLastIndex((y) => y !== null && y !== undefined);
+        const y = last < 0 ? u.bbox.top + 8 * ratio : Math.max(u.valToPos(line.ys[last], "y", true), u.bbox.top + 6 * ratio);
+        const x = Math.min(u.valToPos(last < 0 ? line.end.x : axis[last], "x", true), u.bbox.left + u.bbox.width - 5 * ratio);
         const size = 4 * ratio;
         context.save();
-        context.strokeStyle = many ? colour(line.id) : mrl.colour("bad");
+        context.strokeStyle = many ? colour(line.row) : mrl.colour("bad");
         context.lineWidth = 2 * ratio;
         context.beginPath();
         context.moveTo(x - size, y - size);
@@ -94,17 +169,20 @@
     function nearest(u, metric, lines, left, top) {
       const at = u.posToIdx(left);
       let best = null;
-      lines.forEach((ys, line) => {
-        const index = [0, -1, 1, -2, 2, -3, 3].map((d) => at + d).find((k) => ys[k] !== null && ys[k] !== undefined);
-        if (index === undefined) return;
-        const away = Math.abs(u.valToPos(ys[index], "y") - top);
+      for (const line of lines) {
+        const index = [0, -1, 1, -2, 2, -3, 3].map((d) => at + d).find((k) => line.ys[k] !== null && line.ys[k] !== undefined);
+        if (index === undefined) continue;
+        const away = Math.abs(u.valToPos(line.ys[index], "y") - top);
         if (away < NEAR && (!best || away < best.away)) best = { away, line, index };
-      });
+      }
       if (!best) return null;
-      const { id, end } = metric.lines[best.line];
-      const lost = end ? [`turned ${end.kind} at ${metric.xlabel} ${mrl.number(end.x)}`] : [];
-      const value = `${metric.name} ${mrl.number(lines[best.line][best.index])} at ${metric.xlabel} ${mrl.number(metric.x[best.index])}`;
-      return { id, lines: [...(many ? [id] : []), value, ...mrl.plot.params(data, rows.get(id)), ...lost] };
+      const { line, index } = best;
+      const id = data.ids[line.row];
+      const lost = line.end ? [`turned ${line.end.kind} at ${metric.xlabel} ${mrl.number(line.end.x)}`] : [];
+      const off = line.band ? ` ± ${mrl.number((line.band[1][index] ?? line.ys[index]) - line.ys[index], 3)}` : "";
+      const value = `${metric.name} ${mrl.number(line.ys[index])}${off} at ${metric.xlabel} ${mrl.number(metric.x[index])}`;
+      if (line.rows.length > 1) return { id, ids: line.rows.map((row) => data.ids[row]), lines: [`${line.rows.length} runs`, value, ...mrl.plot.shared(data, line.rows)] };
+      return { id, lines: [...(many ? [id] : []), value, ...mrl.plot.params(data, line.row), ...lost] };
     }
 
     function trace(u, context, x, ys, stroke) {
@@ -124,12 +202,16 @@
       }
     }
 
+    root.replaceChildren();
     if (many) {
-      const options = [...data.params.map(([name], at) => [String(at), name]), ["", "sub-experiment"]];
+      const params = data.params.map(([name], at) => [String(at), name]);
+      const box = (label, key, set) => mrl.checkbox(label, settings[key] === "yes", (on) => set(on ? "yes" : "no"));
       root.append(mrl.element("div", { class: "tools" },
-        mrl.select("Colour by", options, (by) => { state.by = by; draw(); }),
-        mrl.checkbox("log y", false, (log) => { state.log = log; draw(); }),
-        mrl.checkbox("all outliers", false, (all) => { state.all = all; draw(); }), hint));
+        mrl.select("Colour by", [...params, ["none", "sub-experiment"]], setBy, settings.by),
+        mrl.select("Mean over", [["none", "nothing: a line a run"], ...params, ["colour", "all of one colour"]], setMean, settings.mean),
+        box("medians", "median", setMedian),
+        mrl.select("Smooth", Object.keys(SHARES).map((name) => [name, name]), setSmooth, settings.smooth),
+        box("log x", "logx", setLogX), box("log y", "logy", setLogY), box("all outliers", "far", setFar), hint));
     }
     root.append(legend, grid);
     draw();

@@ -8,7 +8,8 @@
 
   mrl.views.effects = (root, data) => {
     const grid = mrl.element("div", { class: "plots" });
-    const state = { metric: 0, log: false };
+    const first = Math.max(data.metrics.findIndex((metric) => metric.name === mrl.address.get("effects.metric")), 0);
+    const state = { metric: first, log: mrl.address.get("effects.logy") === "yes" };
     const hint = mrl.element("span", { class: "count" });
     let close = [];
 
@@ -28,7 +29,7 @@
       const log = state.log && metric.values.some((v) => v > 0);
       const axis = mrl.colours.axis(values);
       const points = values.map((value, row) => ({ row, value, y: metric.values[row] }))
-        .filter((point) => point.y !== null && (!log || point.y > 0));
+        .filter((point) => point.y !== null && (!log || point.y > 0) && mrl.chosen.has(data.ids[point.row]));
       const width = axis.slots || 1;
       place(points, axis);
       points.sort((a, b) => a.x - b.x);
@@ -51,7 +52,7 @@
             y: log ? { distr: 3 } : { range: mrl.plot.linearRange(null) },
           },
           axes: mrl.plot.axes({ xsplits: ticks, xvalues: () => labels }),
-          series: [{}, { paths: () => null, points: { show: true, size: 8.5, width: 1.25, stroke: accent, fill: mrl.colour("accent-soft") } }],
+          series: [{}, { paths: () => null, points: { show: true, size: points.length > 500 ? 4 : 8.5, width: 1.25, stroke: accent, fill: mrl.colour("accent-soft") } }],
           hooks: { draw: [(u) => medians(u, points, axis), (u) => triangles(u, points.filter(beyond), beyond, spot)] },
         },
         nearest: (u, left, top) => {
@@ -67,11 +68,12 @@
         },
         mark: (u, context, id) => {
           const point = points.find((one) => data.ids[one.row] === id);
-          if (!point) return;
+          if (!point) return false;
           context.fillStyle = accent;
           context.beginPath();
           context.arc(...spot(u, point), 6, 0, 7);
           context.fill();
+          return true;
         },
       });
     }
@@ -132,12 +134,16 @@
     }
 
     if (!data.params.length) {
-      root.append(mrl.element("p", { class: "hint" }, "No param varies."));
+      root.replaceChildren(mrl.element("p", { class: "hint" }, "No param varies."));
       return null;
     }
-    root.append(mrl.element("div", { class: "tools" },
-      mrl.select("Metric", data.metrics.map((metric, at) => [String(at), name(metric)]), (at) => { state.metric = Number(at); draw(); }),
-      mrl.checkbox("log y", false, (log) => { state.log = log; draw(); }),
+    root.replaceChildren(mrl.element("div", { class: "tools" },
+      mrl.select("Metric", data.metrics.map((metric, at) => [String(at), name(metric)]), (at) => {
+        state.metric = Number(at);
+        mrl.address.set("effects.metric", state.metric ? data.metrics[state.metric].name : "");
+        draw();
+      }, String(state.metric)),
+      mrl.checkbox("log y", state.log, (log) => { state.log = log; mrl.address.set("effects.logy", log ? "yes" : ""); draw(); }),
       hint), grid);
     draw();
     return draw;

@@ -38,6 +38,38 @@ mrl.plot = (() => {
     return span > 0 && (sorted[sorted.length - 1] > high + 2 * span || sorted[0] < low - 2 * span) ? limits : null;
   }
 
+  // The same for lines, of which up to a quarter may lie far beyond the others all along.
+  function lineLimits(lines) {
+    if (lines.length < 5) return null;
+    const ends = lines.map((ys) => {
+      let [low, high] = [Infinity, -Infinity];
+      for (const y of ys) {
+        if (y === null || y === undefined) continue;
+        if (y < low) low = y;
+        if (y > high) high = y;
+      }
+      return [low, high];
+    }).filter(([low]) => low < Infinity);
+    const sorted = (at) => Float64Array.from(ends, (end) => end[at]).sort();
+    const [lows, highs] = [sorted(0), sorted(1)];
+    const low = lows[Math.round(0.25 * (lows.length - 1))];
+    const high = highs[Math.round(0.75 * (highs.length - 1))];
+    const reach = 2 * (high - low);
+    const far = highs[highs.length - 1] > high + 2 * reach || lows[0] < low - 2 * reach;
+    return far && reach > 0 ? [lows.find((y) => y >= low - reach), highs.findLast((y) => y <= high + reach)] : null;
+  }
+
+  // Bands may take half as much again as their lines.
+  function bandLimits(values, lines) {
+    let [low, high] = [Infinity, -Infinity];
+    for (const y of values) {
+      if (y < low) low = y;
+      if (y > high) high = y;
+    }
+    const more = 0.5 * (high - low);
+    return more > 0 && lines.some((line) => line.band) ? [low - more, high + more] : null;
+  }
+
   // The same for one value a run: far from the middle half of the runs, as a run that diverged is.
   function farLimits(values) {
     if (values.length < 5) return null;
@@ -48,7 +80,8 @@ mrl.plot = (() => {
     return near.length < sorted.length ? [near[0], near[near.length - 1]] : null;
   }
 
-  // A uPlot in `box`, as wide as that is. `nearest(u, left, top)` gives {id, lines} or null, `mark(u, context, id)` draws on top.
+  // A uPlot in `box`, as wide as that is. `nearest(u, left, top)` gives {id, lines} or null, `mark(u, context, id)` draws one
+  // run on top, and tells whether it is there.
   function make(box, { options, data, nearest, mark, height = 240 }) {
     const u = new uPlot({
       width: Math.max(box.clientWidth, 120), height, padding: [10, 10, 0, 0], legend: { show: false },
@@ -57,7 +90,7 @@ mrl.plot = (() => {
     const layer = mrl.element("canvas", { class: "layer" });
     const tip = mrl.element("div", { class: "tip", hidden: "" });
     u.over.append(layer, tip);
-    const marked = { id: null };
+    let hovered = null;
     const draw = () => {
       const ratio = devicePixelRatio;
       layer.width = u.over.clientWidth * ratio;
@@ -66,16 +99,27 @@ mrl.plot = (() => {
       layer.style.height = `${u.over.clientHeight}px`;
       const context = layer.getContext("2d");
       context.scale(ratio, ratio);
-      if (marked.id !== null) mark(u, context, marked.id);
+      const picked = [...mrl.chosen.picks].filter((id) => mark(u, context, id));
+      if (picked.length) { // once more, on a veil over the others
+        context.globalAlpha = 0.7;
+        context.fillStyle = mrl.colour("panel");
+        context.fillRect(0, 0, u.over.clientWidth, u.over.clientHeight);
+        context.globalAlpha = 1;
+        picked.forEach((id) => mark(u, context, id));
+      }
+      if (hovered !== null) mark(u, context, hovered);
     };
-    const onHover = (event) => { marked.id = event.detail; draw(); };
+    const onHover = (event) => { hovered = event.detail; draw(); };
     document.addEventListener("mrl-hover", onHover);
+    document.addEventListener("mrl-pick", draw);
+    u.hooks.draw = [...(u.hooks.draw || []), draw];
     u.over.addEventListener("pointermove", (event) => {
       const place = u.over.getBoundingClientRect();
       const [left, top] = [event.clientX - place.left, event.clientY - place.top];
       const found = nearest(u, left, top);
       tip.hidden = !found;
-      mrl.hover(found ? found.id : null);
+      mrl.hover(found && !found.ids ? found.id : null);
+      u.over.style.cursor = found ? "pointer" : "";
       if (!found) return;
       tip.replaceChildren(...found.lines.map((line) => mrl.element("div", {}, line)));
       const right = left > place.width / 2;
@@ -84,6 +128,15 @@ mrl.plot = (() => {
       tip.style.top = `${Math.min(top, place.height - 20)}px`;
     });
     u.over.addEventListener("pointerleave", () => { tip.hidden = true; mrl.hover(null); });
+    // A click that is no drag (which zooms) picks what is nearest; on a mean, all its runs.
+    let down = null;
+    u.over.addEventListener("pointerdown", (event) => { down = event; });
+    u.over.addEventListener("click", (event) => {
+      if (!down || Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY) > 4) return;
+      const place = u.over.getBoundingClientRect();
+      const found = nearest(u, event.clientX - place.left, event.clientY - place.top);
+      if (found) mrl.chosen.toggle(...(found.ids ?? [found.id]));
+    });
     const resize = new ResizeObserver(() => {
       if (box.clientWidth && Math.abs(box.clientWidth - u.width) > 1) u.setSize({ width: box.clientWidth, height });
     });
@@ -91,6 +144,7 @@ mrl.plot = (() => {
     return () => {
       resize.disconnect();
       document.removeEventListener("mrl-hover", onHover);
+      document.removeEventListener("mrl-pick", draw);
       u.destroy();
     };
   }
@@ -100,5 +154,11 @@ mrl.plot = (() => {
     return data.params.map(([name, values]) => `${name} ${mrl.number(values[row])}`);
   }
 
-  return { axes, linearRange, outlierLimits, farLimits, make, params };
+  // What the runs of a mean have in common.
+  function shared(data, rows) {
+    const alike = data.params.filter(([, values]) => rows.every((row) => values[row] === values[rows[0]]));
+    return alike.map(([name, values]) => `${name} ${mrl.number(values[rows[0]])}`);
+  }
+
+  return { axes, linearRange, outlierLimits, lineLimits, bandLimits, farLimits, make, params, shared };
 })();

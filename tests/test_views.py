@@ -1,0 +1,381 @@
+"""What a reader does with the overview: sort, filter, pick, average, share a link; in Chromium, from file://."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import Page, needs_chromium
+from sample_report import sample, sweep, write
+
+from metarunlog.report.markup import format_number
+
+pytestmark = needs_chromium
+
+TYPE = """const box = document.querySelector('.chooser input');
+    box.value = arguments[0]; box.dispatchEvent(new Event('input'))"""
+SCROLL = "document.querySelector('table.results').closest('.scroll').scrollTop = arguments[0]"
+COUNT = 1000
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write(*sample(tmp_path_factory.mktemp("project")))
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write(sweep(COUNT), tmp_path_factory.mktemp("long"))
+
+
+def ids(page: Page) -> list[str]:
+    return list(page.js("return [...document.querySelectorAll('table.results tr[data-id]')].map(r => r.dataset.id)"))
+
+
+def ready(page: Page) -> None:
+    page.wait("return document.querySelector('[data-view=results].drawn')")
+
+
+# The language of the filter
+
+
+COLUMNS = {
+    "lr": [0.1, 0.01, 0.001],
+    "opt": ["adam", "SGD", "adam w"],
+    "loss.min": [1.5, {"n": "nan"}, None],
+    "top-1 acc": [0.5, 0.75, {"n": "inf"}],
+    "nesterov": [True, False, True],
+    "in": [1, 2, 3],
+    "id": ["001", "002", "003"],
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("", [0, 1, 2]),
+        ("lr < 0.1", [1, 2]),
+        ("lr<0.1", [1, 2]),
+        ("lr < 0.1 and opt == 'SGD'", [1]),
+        ('opt == "adam w" or lr == 0.1', [0, 2]),
+        ('opt == "sgd"', []),
+        ("opt == sgd", [1]),
+        ("opt=adam", [0]),
+        ("not opt == adam", [1, 2]),
+        ("lr<0.05 adam", [2]),
+        ("sgd", [1]),
+        ("0.01 <= lr <= 0.1", [0, 1]),
+        ("lr * 10 == 1", [0]),
+        ("1e-3 == lr", [2]),
+        ("lr > -1 + 1.05", [0]),
+        ("2 ** -1 > lr", [0, 1, 2]),
+        ("lr in [0.1, 0.001]", [0, 2]),
+        ("lr not in (0.1, 0.001)", [1]),
+        ("opt in ['adam', 'x']", [0]),
+        ("loss.min < 2", [0]),
+        ("loss.min != 1.5", [1, 2]),
+        ("loss.min == nan", [1]),
+        ("loss.min == None", [2]),
+        ("top-1 acc > 0.6", [1, 2]),
+        ("`top-1 acc` > 1e300", [2]),
+        ("nesterov", [0, 2]),
+        ("nesterov == False", [1]),
+        ("nesterov and lr < 0.01", [2]),
+        ("`in` > 1", [1, 2]),
+        ("id = 1", [0]),
+        ("id = 001,003", [0, 2]),
+        ("id != 001,003", [1]),
+        ("(lr < 0.1 or opt == adam) and nesterov", [0, 2]),
+        (r'opt == "ad\"am"', []),
+    ],
+)
+def test_filter_language(page: Page, url: str, text: str, rows: list[int]) -> None:
+    open_once(page, url)
+    found = page.js(
+        """const columns = new Map(Object.entries(arguments[1]));
+        const of = (row) => [...columns.values()].map(c => mrl.cell(c[row], 6)).join(' ').toLowerCase();
+        const test = mrl.filter(arguments[0], columns, of);
+        return [0, 1, 2].filter(test);""",
+        text,
+        COLUMNS,
+    )
+    assert found == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lr <", "something is missing at the end"),
+        ("lr in 3", "in needs a list, such as [1, 2]"),
+        ("(lr < 1", ") is missing at the end"),
+        ("opt == 'adam", "' is not closed"),
+        ("lr < 1)", ") is not expected here"),
+        ("lr < * 3", "* is not expected here"),
+        ("`no such` < 1", "there is no column no such"),
+    ],
+)
+def test_filter_says_what_is_wrong(page: Page, url: str, text: str, message: str) -> None:
+    open_once(page, url)
+    columns = "new Map(Object.entries(arguments[1]))"
+    script = f"try {{ mrl.filter(arguments[0], {columns}, () => '')(0); }} catch (e) {{ return e.message; }}"
+    assert page.js(script, text, COLUMNS) == message
+
+
+def open_once(page: Page, url: str) -> None:
+    if page.js("return location.href").split("#")[0] != url:
+        page.open(url)
+
+
+def test_cells_of_scripts_are_those_of_python(page: Page, url: str) -> None:
+    page.open(url)
+    draw = random.Random(1)
+    values = [draw.uniform(-1, 1) * 10.0 ** draw.randint(-12, 12) for _ in range(500)]
+    values += [0.0, 1.0, -3.0, 999999.5, 99999.96, 0.0001, 0.00009999996, 1e9, 1e15, 123456789.0, 5e-324, 1.7e308]
+    for digits in (5, 6):
+        script = "return arguments[0].map(v => mrl.cell(v, arguments[1]))"
+        assert page.js(script, values, digits) == [format_number(value, digits) for value in values]
+    assert page.js("return [true, null, {n: 'nan'}, 'x', 2**40].map(v => mrl.cell(v, 6, 1e15))") == [
+        *("True", "–", "nan", "x", "1099511627776")
+    ]
+
+
+# The results
+
+
+def test_only_rows_in_view_are_in_the_page(page: Page, long: str) -> None:
+    page.open(long)
+    ready(page)
+    assert ids(page)[0] == "001" and len(ids(page)) < 80
+    wide = "return [...document.querySelectorAll('table.results th[data-name]')].map(th => th.offsetWidth)"
+    before = page.js(wide)
+    page.js(SCROLL, 10**7)
+    page.wait("return document.querySelector('tr[data-id=\"1000\"]')")
+    assert len(ids(page)) < 80
+    assert page.js(wide) == before
+    row = "const r = document.querySelector('tr[data-id=\"1000\"]').getBoundingClientRect();"
+    box = "const b = document.querySelector('table.results').closest('.scroll').getBoundingClientRect();"
+    assert page.js(row + box + "return r.bottom <= b.bottom + 1 && r.top > b.top")
+    assert page.js("return document.querySelector('table.results').getAttribute('aria-rowcount')") == str(COUNT + 1)
+    link = page.js("return document.querySelector('tr[data-id=\"1000\"] a').getAttribute('href')")
+    assert link == "page-5.html#sub-1000"
+    assert page.errors() == []
+
+
+def test_sorting_takes_all_rows_and_is_told_by_the_address(page: Page, long: str) -> None:
+    page.open(long)
+    ready(page)
+    page.js("document.querySelector('th[data-name=\"acc.last\"] button').click()")
+    assert ids(page)[:2] == ["002", "003"]
+    page.js("document.querySelector('th[data-name=\"acc.last\"] button').click()")
+    assert ids(page)[0] == "1000"
+    page.js(SCROLL, 10**7)
+    page.wait("return document.querySelector('tr[data-id=\"001\"]')")  # nan is last either way
+    address = page.js("return location.href")
+    assert address.endswith("#sort=-acc.last")
+    page.open(address)
+    ready(page)
+    assert ids(page)[0] == "1000"
+    page.js("document.querySelector('th[data-name=\"loss.max\"] button').click()")
+    page.js("document.querySelector('th[data-name=\"loss.max\"] button').click()")
+    assert ids(page)[0] == "001" and page.js("return document.querySelector('td.odd').textContent") == "inf"
+
+
+def test_a_filter_leaves_rows_and_is_told_by_the_address(page: Page, long: str) -> None:
+    page.open(long)
+    ready(page)
+    page.js(TYPE, "state == failed and acc.max > 0.9")
+    wanted = [f"{n:03d}" for n in range(1, COUNT + 1) if n % 3 == 0 and (n - 1) / COUNT > 0.9]
+    assert ids(page) == wanted
+    count = "return document.querySelector('.chooser .count').textContent"
+    assert page.js(count) == f"{len(wanted)} of {COUNT}"
+    address = page.js("return location.href")
+    page.js(TYPE, "acc.max >")
+    assert "missing" in page.js(count) and ids(page) == wanted
+    assert page.js("return document.querySelector('.chooser input').getAttribute('aria-invalid')") == "true"
+    page.open(address)
+    ready(page)
+    assert ids(page) == wanted
+    page.js(TYPE, "")
+    assert page.js("return location.href") == long and len(ids(page)) > 20
+
+
+def test_columns_are_chosen_and_copied(page: Page, url: str) -> None:
+    page.open(url)
+    ready(page)
+    choose = """const labels = [...document.querySelectorAll('.menu label')];
+        labels.find(l => l.textContent.trim() === arguments[0]).querySelector('input').click()"""
+    for part in ("train_loss", "val_loss", "seconds", "min", "wd", "state"):
+        page.js(choose, part)
+    named = "[...document.querySelectorAll('table.results th[data-name]')].filter(th => !th.hidden)"
+    heads = page.js(f"return {named}.map(th => th.dataset.name)")
+    assert heads == ["id", "opt", "lr", "val_acc.last", "val_acc.max"]
+    assert len(page.column("table.results", 4)) == 12
+    page.js(TYPE, "opt == adam and state == waiting")
+    header, *rows = page.js("return mrl.csv()").splitlines()
+    assert header == "id,opt,lr,val_acc.last,val_acc.max"
+    assert rows == ["011,adam,0.3,,", "012,adam,0.3,,"]
+    assert page.js("return location.hash").startswith("#hide=")
+    page.driver.refresh()
+    ready(page)
+    assert page.js("return mrl.csv()").splitlines() == [header, *rows]
+
+
+def test_csv_has_all_digits_and_quotes(page: Page, long: str) -> None:
+    page.open(long)
+    ready(page)
+    lines = page.js("return mrl.csv()").splitlines()
+    assert lines[0] == "id,lr,opt,seed,state,loss.last,loss.min,loss.max,acc.last,acc.min,acc.max"
+    assert lines[1] == "001,0.1,adam,0,done,1,0.5,inf,,,"
+    assert len(lines) == COUNT + 1
+
+
+# One choice for all views
+
+
+def test_a_filter_holds_in_all_views(page: Page, url: str) -> None:
+    page.open(f"{url}#where=lr+%3C+0.1+and+opt+%3D%3D+adam&effects.logy=yes")
+    ready(page)
+    page.wait("return document.querySelector('#fn-curves .view.drawn')")
+    label = "return document.querySelector('#fn-curves .canvas').getAttribute('aria-label')"
+    page.wait(f"return (() => {{ {label} }})().includes('4 lines')")
+    page.show("#fn-parallel")
+    page.wait("return document.querySelectorAll('#fn-parallel path.run:not(.left)').length === 4")
+    assert page.js("return document.querySelectorAll('#fn-parallel path.left').length") == 8
+    assert page.js("return document.querySelector('#fn-effects .tools input').checked")
+    assert ids(page) == ["007", "008", "009", "010"]
+    page.show("#fn-curves")
+    page.js(TYPE, "lr > 5")
+    page.wait("return document.querySelector('#fn-curves').textContent.includes('No run is left')")
+    assert page.errors() == []
+
+
+def test_a_click_on_a_row_picks_it_everywhere(page: Page, url: str) -> None:
+    page.open(url)
+    ready(page)
+    page.wait("return document.querySelector('#fn-curves .layer')")
+    page.js("document.querySelector('tr[data-id=\"003\"] td').click()")
+    page.js("document.querySelector('tr[data-id=\"007\"] td').click()")
+    assert page.js("return location.hash") == "#pick=003%2C007"
+    page.driver.refresh()
+    ready(page)
+    assert page.js("return [...document.querySelectorAll('tr.picked')].map(r => r.dataset.id)") == ["003", "007"]
+    page.wait("return document.querySelector('#fn-curves .layer')?.width > 100")
+    assert page.wait_ink("#fn-curves .layer") > 100
+    page.show("#fn-parallel")
+    page.wait("return document.querySelectorAll('#fn-parallel path.picked').length === 2")
+    assert page.js("return document.querySelector('.chooser button').textContent") == "2 picked ✕"
+    page.js("document.querySelector('.chooser button').click()")
+    assert page.js("return [document.querySelectorAll('.picked').length, location.hash]") == [0, ""]
+
+
+def test_a_legend_and_an_axis_narrow_the_filter(page: Page, url: str) -> None:
+    page.open(url)
+    ready(page)
+    page.wait("return document.querySelector('#fn-curves .legend button')")
+    said = "return document.querySelector('.chooser input').value"
+    page.js("document.querySelector('#fn-curves .legend button').click()")
+    assert page.js(said) == 'opt == "adam"'
+    page.show("#fn-parallel")
+    page.wait("return document.querySelector('#fn-parallel .hand')")
+    drag(page, axis=1, start=1.0, end=0.45)
+    assert page.js(said) == 'opt == "adam" and lr in [0.03, 0.3]'
+    drag(page, axis=1, start=-0.02, end=0.6)
+    assert page.js(said) == 'opt == "adam" and lr in [0.003, 0.03]'
+    drag(page, axis=3, start=0.0, end=0.5)
+    assert " <= val_loss.min <= " in page.js(said) and set(ids(page)) < {"007", "008", "009", "010"}
+    page.js("document.querySelectorAll('#fn-curves .legend button')[0].click()")
+    assert page.js(said).startswith("lr in [0.003, 0.03] and ")
+
+
+def drag(page: Page, axis: int, start: float, end: float) -> None:
+    """Along an axis of the parallel coordinates, from one share of its height to another, from below."""
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.by import By
+
+    time.sleep(0.3)  # plots follow the filter after a pause
+    page.show("#fn-parallel")
+    hand = page.driver.find_elements(By.CSS_SELECTOR, "#fn-parallel .hand")[axis]
+    inner = hand.size["height"] - 24
+    at = [round((0.5 - share) * inner) for share in (start, end)]
+    chain = ActionChains(page.driver, duration=0).move_to_element_with_offset(hand, 0, at[0]).click_and_hold()
+    chain.move_by_offset(0, at[1] - at[0]).release().perform()
+
+
+# Curves
+
+
+def test_means_and_medians_are_those_of_numpy(page: Page, url: str) -> None:
+    page.open(url)
+    draw = np.random.default_rng(1)
+    lines = draw.normal(size=(7, 5))
+    script = "return mrl.groups.spread([1, 2, 3, 4, 5], arguments[0], arguments[1])"
+    mean, low, high = page.js(script, lines.tolist(), False)
+    std = lines.std(axis=0, ddof=1)
+    assert np.allclose(mean, lines.mean(axis=0)) and np.allclose(high, lines.mean(axis=0) + std)
+    assert np.allclose(low, lines.mean(axis=0) - std)
+    found = page.js(script, lines.tolist(), True)
+    assert np.allclose(found, np.percentile(lines, [50, 25, 75], axis=0))
+
+
+def test_a_mean_of_lines_with_other_positions(page: Page, url: str) -> None:
+    page.open(url)
+    script = "const u = undefined, n = null; return mrl.groups.spread([0, 1, 2, 4], [%s], false)[0].map(y => y ?? null)"
+    assert page.js(script % "[0, u, 2, 4], [0, 2, u, u]") == [0, 1.5, 2, 4]  # the second ends at 1
+    assert page.js(script % "[0, u, 2, 4], [1, u, u, 5]") == [0.5, None, 2.5, 4.5]  # at 2 it is taken as straight
+    assert page.js(script % "[0, n, 2, 4], [0, 4, n, n]") == [0, 4, 2, 4]  # over a gap it is not
+
+
+def test_smoothing_starts_without_a_bias(page: Page, url: str) -> None:
+    page.open(url)
+    found = page.js("return mrl.groups.smooth([4, 4, undefined, 4, null, 1, 2], 0.5)")
+    assert found[:2] == [4, 4] and found[3:6] == [4, None, 1] and math.isclose(found[6], (0.25 + 1) / 0.75)
+
+
+def test_runs_that_differ_in_the_seed_only_are_averaged(page: Page, url: str) -> None:
+    page.open(url)
+    data = {"ids": list("abcd"), "params": [["lr", [1, 1, 2, 2]], ["seed", [1, 2, 1, 2]]]}
+    rows = "return mrl.groups.rows(arguments[0], arguments[1], arguments[2])"
+    assert page.js(rows, data, "1", "0") == [[0, 1], [2, 3]]
+    assert page.js(rows, data, "", "0") == [[0], [1], [2], [3]]
+    assert page.js(rows, data, "colour", "1") == [[0, 2], [1, 3]]
+    assert page.js(rows, data, "colour", "") == [[0, 1, 2, 3]]
+    lines: list[dict[str, Any]] = [{"id": id, "y": [at, at + 2, at * 3]} for at, id in enumerate("abcd", 1)]
+    metric = {"name": "m", "goal": "low", "xlabel": "step", "grids": [[1, 2, 3]], "lines": lines}
+    page.js(
+        """const root = document.createElement('div'); document.body.append(root); root.id = 'mine';
+        mrl.views.curves(root, arguments[0])""",
+        {"view": "curves", **data, "metrics": [metric]},
+    )
+    label = "return document.querySelector('#mine .canvas').getAttribute('aria-label')"
+    assert page.js(label) == "m over step, 2 lines"
+    page.js(
+        "const s = document.querySelectorAll('#mine select')[1]; s.value = 'none'; s.dispatchEvent(new Event('change'))"
+    )
+    assert page.js(label) == "m over step, 4 lines"
+    assert page.js("return location.hash") == "#curves.mean=none"
+    assert page.errors() == []
+
+
+def test_lines_that_diverge_do_not_flatten_the_others(page: Page, url: str) -> None:
+    page.open(url)
+    lines = "[...Array(20).keys()].map(k => [2.2, 1 - k / 100, 0.5])"
+    assert page.js(f"return mrl.plot.lineLimits({lines})") is None
+    assert page.js(f"return mrl.plot.lineLimits([...{lines}, [2, 1e9, 1e9], [2, 50, 60]])") == [0.5, 2.2]
+
+
+def test_settings_of_curves_are_in_the_address(page: Page, url: str) -> None:
+    page.open(f"{url}#curves.logy=yes&curves.smooth=much&curves.by=2")
+    page.wait("return document.querySelector('#fn-curves .view.drawn')")
+    tools = "#fn-curves .tools"
+    assert page.js(f"return [...document.querySelectorAll('{tools} select')].map(s => s.value)") == [
+        "2",
+        "none",
+        "much",
+    ]
+    labels = f"[...document.querySelectorAll('{tools} label')].filter(l => l.querySelector(':checked[type=checkbox]'))"
+    checks = f"return {labels}.map(l => l.textContent.trim())"
+    assert page.js(checks) == ["log y"]
