@@ -42,7 +42,8 @@ def test_curves_are_drawn(page: Page, url: str) -> None:
     time.sleep(0.2)
     before = page.ink(canvas)
     assert before > 500
-    page.js("document.querySelector('#fn-curves input[type=checkbox]').click()")
+    labels = "[...document.querySelectorAll('#fn-curves .tools label')]"
+    page.js(f"{labels}.find(l => l.textContent.includes('log y')).querySelector('input').click()")
     time.sleep(0.2)
     assert page.ink(canvas) != before and page.ink(canvas) > 500
     assert page.js("return document.querySelectorAll('#fn-curves figure').length") == 4
