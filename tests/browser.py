@@ -101,7 +101,9 @@ class Page:
 
 
 def scroll_through(page: Page) -> None:
-    height = page.js("return document.documentElement.scrollHeight")
-    for y in range(0, height, 600):
+    """To the end, which moves away while plots are drawn."""
+    y = 0
+    while y < page.js("return document.documentElement.scrollHeight"):
         page.js("scrollTo({top: arguments[0], behavior: 'instant'})", y)
         time.sleep(0.03)
+        y += 600

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import random
 import time
+from pathlib import Path
 from typing import Any
 
+import axe_core_python
 import numpy as np
 import pytest
-from browser import Page, needs_chromium
-from sample_report import sample, sweep, write
+from browser import Page, needs_chromium, scroll_through
+from sample_report import grid, sample, sweep, write
 
 from metarunlog.report.markup import format_number
 
@@ -379,3 +381,59 @@ def test_settings_of_curves_are_in_the_address(page: Page, url: str) -> None:
     labels = f"[...document.querySelectorAll('{tools} label')].filter(l => l.querySelector(':checked[type=checkbox]'))"
     checks = f"return {labels}.map(l => l.textContent.trim())"
     assert page.js(checks) == ["log y"]
+
+
+# Two params at once
+
+
+def test_a_heat_map_shows_medians_and_narrows_the_filter(page: Page, url: str) -> None:
+    page.open(url)
+    page.show("#fn-effects")
+    page.wait("return document.querySelector('#fn-effects .heat')")
+    text = "return [...document.querySelectorAll('.heat tr')].map(r => [...r.cells].map(c => c.textContent))"
+    table = page.js(text)
+    assert [row[0] for row in table] == ["opt \\ lr", "sgd", "adam"] and table[0][1:] == ["0.003", "0.03", "0.3"]
+    values = page.js("return mrl.known('effects.0').metrics[0].values")
+    for label, row in zip(("sgd", "adam"), table[1:]):
+        for lr, cell in zip((0.003, 0.03, 0.3), row[1:]):
+            of = [v for v, p in zip(values, grid().values()) if (p["opt"], p["lr"]) == (label, lr) and v is not None]
+            assert cell == ("" if not of else page.js("return mrl.number(arguments[0], 3)", float(np.median(of))))
+    assert table[2][3] == ""  # its runs wait
+    page.js("document.querySelector('.heat tbody tr td').click()")
+    assert page.js("return document.querySelector('.chooser input').value") == 'lr == 0.003 and opt == "sgd"'
+    choose = (
+        "const s = document.querySelectorAll('.pair select')[0]; s.value = '2'; s.dispatchEvent(new Event('change'))"
+    )
+    page.js(choose)
+    assert page.js(text)[0][0] == "wd \\ lr" and "heat.y=wd" in page.js("return location.hash")
+
+
+def test_many_values_go_into_ranges(page: Page, url: str) -> None:
+    page.open(url)
+    data = {
+        "ids": [str(n) for n in range(100)],
+        "params": [["a", list(range(100))], ["b", [n % 2 for n in range(100)]]],
+    }
+    metric = {"name": "m", "stat": "min", "goal": "low", "values": list(range(100))}
+    page.js("document.body.append(mrl.heatmap(arguments[0], arguments[1], 0, 1))", data, metric)
+    heads = page.js("return [...document.querySelectorAll('body > .scroll thead th')].map(h => h.textContent)")
+    assert len(heads) == 13 and heads[1] == "0 … 7" and heads[-1] == "92 … 99"
+
+
+# People who read it otherwise
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(page: Page, url: str, scheme: str) -> None:
+    page.open(url, scheme)
+    scroll_through(page)
+    page.wait("return document.querySelectorAll('.view[data-key]:not(.drawn)').length === 0")
+    page.js((Path(axe_core_python.__file__).parent / "axe.min.js").read_text())
+    page.driver.set_script_timeout(60)
+    found = page.driver.execute_async_script(
+        """const done = arguments[arguments.length - 1];
+        axe.run(document, {iframes: false}).then(r => done(r.violations), e => done(String(e)))"""
+    )
+    assert isinstance(found, list), found
+    serious = [v for v in found if v["impact"] in ("serious", "critical")]
+    assert {v["id"]: [node["html"][:200] for node in v["nodes"][:3]] for v in serious} == {}

@@ -40,6 +40,7 @@ _ASSETS = (
     "plot.js",
     "groups.js",
     "curves.js",
+    "heatmap.js",
     "effects.js",
     "parallel.js",
     "frames.js",

@@ -97,5 +97,11 @@
       mrl.element("span", {}, mrl.number(found[found.length - 1])));
   }
 
-  mrl.colours = { scale, faint, ramp, axis, continuous, distinct, numeric, logarithmic };
+  // Black or white, whichever is read better on it.
+  function ink(colour) {
+    const [red, green, blue] = colour.match(/\d+/g).map((part) => (Number(part) / 255) ** 2.2);
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#000" : "#fff";
+  }
+
+  mrl.colours = { scale, faint, ink, ramp, axis, continuous, distinct, numeric, logarithmic };
 })();

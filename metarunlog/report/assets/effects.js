@@ -11,6 +11,12 @@
     const first = Math.max(data.metrics.findIndex((metric) => metric.name === mrl.address.get("effects.metric")), 0);
     const state = { metric: first, log: mrl.address.get("effects.logy") === "yes" };
     const hint = mrl.element("span", { class: "count" });
+    const pair = mrl.element("div", { class: "pair" });
+    const spread = data.params.map((param, at) => [mrl.colours.distinct(param[1]).length, at]).sort((a, b) => b[0] - a[0]);
+    const byName = (name, usual) => { const at = data.params.findIndex((param) => param[0] === name); return at < 0 ? usual : at; };
+    const seeds = data.params.map(([name]) => /^(.*[._])?seed$/i.test(name));
+    const usual = spread.filter(([, at]) => !seeds[at]).concat(spread.filter(([, at]) => seeds[at])).map(([, at]) => at);
+    [state.x, state.y] = [byName(mrl.address.get("heat.x"), usual[0]), byName(mrl.address.get("heat.y"), usual[1])];
     let close = [];
 
     function draw() {
@@ -23,6 +29,20 @@
         grid.append(mrl.element("figure", {}, mrl.element("figcaption", {}, param), box));
         return plot(box, values, data.metrics[state.metric]);
       });
+      if (data.params.length > 1) drawPair();
+    }
+
+    // Two params at once: a heat map below.
+    function drawPair() {
+      const names = data.params.map(([param], at) => [String(at), param]);
+      const choose = (label, key) => mrl.select(label, names, (at) => {
+        state[key] = Number(at);
+        mrl.address.set(`heat.${key}`, data.params[state[key]][0]);
+        drawPair();
+      }, String(state[key]));
+      const hint = mrl.element("span", { class: "count" }, `${name(data.metrics[state.metric])}, the median of each cell`);
+      pair.replaceChildren(mrl.element("div", { class: "tools" }, choose("Two params:", "y"), choose("and", "x"), hint),
+        mrl.heatmap(data, data.metrics[state.metric], state.x, state.y));
     }
 
     function plot(box, values, metric) {
@@ -144,7 +164,7 @@
         draw();
       }, String(state.metric)),
       mrl.checkbox("log y", state.log, (log) => { state.log = log; mrl.address.set("effects.logy", log ? "yes" : ""); draw(); }),
-      hint), grid);
+      hint), grid, pair);
     draw();
     return draw;
   };
