@@ -53,6 +53,7 @@ ALLOWED: dict[str, set[str]] = {
         "sealed",
     },
     "demo": set(),
+    "publish": set(),
     "cli": {
         *(
             "batch",
@@ -67,7 +68,7 @@ ALLOWED: dict[str, set[str]] = {
             "logs",
             "project",
         ),
-        *("pruning", "tasks"),
+        *("pruning", "publish", "tasks"),
     },
     "__init__": {"logs"},
     "__main__": {"cli"},

@@ -91,6 +91,7 @@ def _once(args: argparse.Namespace, *, again: bool = False) -> int:
     if args.verbose and not again:
         for result in results:
             _say_how_read(result.experiment, common.selected(result.experiment, args.only, args.where))
+    lost = [result for result in results if not _publish(args, result)]
     if args.json and args.all:
         common.print_json({"experiments": [result.to_json() for result in results]})
     elif args.json:
@@ -99,7 +100,27 @@ def _once(args: argparse.Namespace, *, again: bool = False) -> int:
         for result in results:
             if result.ran or not again:
                 print(_line(args, result), flush=True)
-    return 1 if any(result.failed for result in results) else 0
+    return 1 if lost or any(result.failed for result in results) else 0
+
+
+def _publish(args: argparse.Namespace, result: Result) -> bool:
+    """Bring the copy of a report for a web server up to date, where one is wanted. False where it was not possible."""
+    experiment = result.experiment
+    if not experiment.config.analysis_webdir or args.outdir or args.dry_run or not result.page.exists():
+        return True
+    from metarunlog.publish import publish
+
+    memory = experiment.memory / files.KEPT / "published"
+    try:
+        target, sent = publish(
+            result.page.parent, experiment.config.analysis_webdir, experiment.root, experiment.name, memory
+        )
+    except MrlError as error:
+        common.say(f"mrl: error: {error}")
+        return False
+    if sent and not args.quiet:
+        common.say(f"published {sent} file{'s' if sent != 1 else ''} to {target}")
+    return True
 
 
 def glance(experiment: Experiment) -> Glance:
