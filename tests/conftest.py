@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 from browser import Page, start
+from hypothesis import settings
 from support import TEMPLATE, ProjectDir, clean_environment, new_project
+
+settings.register_profile("any machine", deadline=None)  # a busy one is no fault
+settings.load_profile("any machine")
 
 
 @pytest.fixture

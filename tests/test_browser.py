@@ -73,8 +73,8 @@ def test_pointer_on_a_curve_names_the_run_everywhere(page: Page, url: str) -> No
     from selenium.webdriver.common.by import By
 
     page.open(url)
-    page.show("#fn-curves figure")
     page.wait("return document.querySelector('#fn-curves .u-over')")
+    page.show("#fn-curves figure")
     over = page.driver.find_element(By.CSS_SELECTOR, "#fn-curves figure .u-over")
     left, bottom = -over.size["width"] // 2 + 8, over.size["height"] // 2
     for up in range(20, bottom * 2, 12):

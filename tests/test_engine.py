@@ -126,7 +126,6 @@ def test_of_a_large_trace_only_what_differs_is_written(tmp_path: Path) -> None:
 
 
 @given(data=st.data())
-@settings(deadline=None)
 def test_differences_come_to_the_same_as_whole_traces(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:

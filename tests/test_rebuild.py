@@ -178,7 +178,7 @@ CHANGES: dict[str, tuple[Callable[[ProjectDir], None], set[str]]] = {
     "sub-experiment deleted": (remove(f"{EXP}/002"), {"overview:0001/best", "overview:0001/results"} | FIXED | REPORT),
     "run record": (
         lambda p: p.write({f"{EXP}/001/.mrl.run": '{"state": "done", "exitCode": 0}'}),
-        {"section:0001/001/card", "overview:0001/results"} | REPORT,
+        {"section:0001/001/card"} | REPORT,
     ),
 }
 
