@@ -178,6 +178,7 @@ def whole(report: Report) -> dict[str, bytes]:
     """All files of a report."""
     made = pages.build(report)
     shared = pages.assets(frozenset[str]().union(*(page.scripts for page in made)))
+    shared[pages.VERSION] = pages.version({name: "1" for page in made for name in page.files if name.endswith(".html")})
     return {**shared, **{name: content for page in made for name, content in page.files.items()}}
 
 
@@ -240,4 +241,4 @@ def hostile_report(outdir: Path) -> Report:
         SubExp("002", {HOSTILE: 2}, HOSTILE),
     )
     texts = (HOSTILE,) * 3
-    return Report(HOSTILE, 1, *texts, True, *(HOSTILE,) * 3, tuple(overview), subexps, ("curves",))
+    return Report(HOSTILE, 1, *texts, True, *(HOSTILE,) * 5, tuple(overview), subexps, ("curves",))

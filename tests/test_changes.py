@@ -21,6 +21,7 @@ from support import TEMPLATE, ProjectDir, new_project, tree
 
 from metarunlog import fileinfo
 from metarunlog.cli import analyze, main, renew
+from metarunlog.engine import lines
 from metarunlog.project import Project
 from metarunlog.tasks.changes import touched
 
@@ -40,6 +41,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectDir:
     monkeypatch.chdir(made.root)
     monkeypatch.setenv("PWD", str(made.root))
     monkeypatch.setattr(fileinfo, "GRAIN_NS", 20_000_000)
+    monkeypatch.setattr(lines, "_MIN_COMPACT", 1 << 24)  # after each time that it is compacted, all is decided
     return made
 
 

@@ -14,6 +14,7 @@ import pytest
 from browser import Page, needs_chromium, scroll_through
 from sample_report import grid, sample, sweep, write
 
+from metarunlog.report import pages
 from metarunlog.report.markup import format_number
 
 pytestmark = needs_chromium
@@ -437,3 +438,40 @@ def test_axe_finds_nothing_serious(page: Page, url: str, scheme: str) -> None:
     assert isinstance(found, list), found
     serious = [v for v in found if v["impact"] in ("serious", "critical")]
     assert {v["id"]: [node["html"][:200] for node in v["nodes"][:3]] for v in serious} == {}
+
+
+# One sub-experiment, and the page as a whole
+
+
+def test_a_config_is_compared_with_that_of_another(page: Page, url: str) -> None:
+    page.open(url)
+    page.js("const d = document.querySelector('#sub-001 details.config'); d.open = true; d.scrollIntoView()")
+    page.wait("return document.querySelector('#sub-001 details.config select')")
+    choose = "const s = document.querySelector('#sub-001 details.config select'); s.value = arguments[0];"
+    page.js(choose + "s.dispatchEvent(new Event('change'))", "009")
+    page.wait("return document.querySelector('#sub-001 .diff del')")
+    mine, other = grid()["001"], grid()["009"]
+    differ = [key for key in mine if mine[key] != other[key]]
+    found = "return [...document.querySelectorAll('#sub-001 .diff ' + arguments[0])].map(e => e.textContent).join('')"
+    assert page.js(found, "ins").splitlines() == [f"+ {key}: {mine[key]}" for key in differ]
+    assert page.js(found, "del").splitlines() == [f"- {key}: {other[key]}" for key in differ]
+    page.js(choose + "s.dispatchEvent(new Event('change'))", "")
+    assert page.js("return document.querySelector('#sub-001 .diff').hidden")
+    assert page.errors() == []
+
+
+def test_an_open_page_tells_that_it_was_made_anew(page: Page, tmp_path: Path) -> None:
+    page.open(write(sweep(3), tmp_path))
+    ready(page)
+    page.js("mrl.lookForNewer()")
+    time.sleep(0.3)
+    assert not page.js("return document.querySelector('.newer')")
+    (tmp_path / "data/version.js").write_bytes(pages.version({"index.html": "2"}))
+    page.js("mrl.lookForNewer()")
+    page.wait("return document.querySelector('.newer')")
+    page.js("document.querySelector('.newer button').click()")
+    page.wait("return !document.querySelector('.newer') && document.querySelector('[data-view=results].drawn')")
+    page.js("mrl.lookForNewer()")
+    time.sleep(0.3)
+    assert not page.js("return document.querySelector('.newer')")
+    assert page.errors() == []

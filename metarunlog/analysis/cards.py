@@ -57,7 +57,7 @@ def _run(record: dict[str, Any]) -> dict[str, Any] | None:
     """The launch for people: state, command, times, exit code; None where mrl did not launch it."""
     if not record:
         return None
-    started, ended = _time(record.get("started")), _time(record.get("ended"))
+    started, ended = when(record.get("started")), when(record.get("ended"))
     return {
         "state": record.get("state"),
         "command": _command(record.get("command")),
@@ -74,8 +74,9 @@ def _command(command: Any) -> str | None:
     return " ".join(map(str, command)) if isinstance(command, list) else None if command is None else str(command)
 
 
-def _time(value: Any) -> datetime | None:
-    """From ISO text or seconds since 1970. Times without a zone are taken as UTC, so that two can be compared."""
+def when(value: Any) -> datetime | None:
+    """A time of a run record: ISO text, or seconds since 1970. One without a zone is taken as UTC, so that two can be
+    compared."""
     try:
         if isinstance(value, str):
             found = datetime.fromisoformat(value)

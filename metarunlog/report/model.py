@@ -35,8 +35,9 @@ class SubExp:
 class Report:
     """One experiment. Texts are as the user wrote them (`note` in Markdown); the pages escape them.
 
-    `timestamp` is that of the experiment's .mrl; `stale` names the overview functions that are out of date; `outfn` is
-    the name of the first page.
+    `timestamp` is that of the experiment's .mrl; `since` and `until` are when the first of its runs started and the
+    last one ended, as their records say it; `stale` names the overview functions that are out of date; `outfn` is the
+    name of the first page.
     """
 
     project: str
@@ -47,6 +48,8 @@ class Report:
     dirty: bool = False
     timestamp: str = ""
     user: str = ""
+    since: str = ""
+    until: str = ""
     note: str = ""
     overview: tuple[Section, ...] = ()
     subexps: tuple[SubExp, ...] = ()

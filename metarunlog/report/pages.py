@@ -9,7 +9,7 @@ A sandboxed frame can load no file, so the page hands it BokehJS as text.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -25,9 +25,11 @@ PAGE_SUBEXPS = 200
 CHUNK_SUBEXPS = 25  # sub-experiments whose plot data share a file; all are of one page
 
 RUNS = "data/runs.js"
+VERSION = "data/version.js"
 
 _HERE = Path(__file__).parent
 _UPLOT = "vendor/uplot/"
+_JSDIFF = "vendor/jsdiff/"
 _ASSETS = (
     "report.css",
     "print.css",
@@ -44,10 +46,16 @@ _ASSETS = (
     "effects.js",
     "parallel.js",
     "frames.js",
+    "configs.js",
+    "newer.js",
     f"{_UPLOT}uPlot.iife.min.js",
     f"{_UPLOT}uPlot.min.css",
     f"{_UPLOT}LICENSE",
+    f"{_JSDIFF}diff.min.js",
+    f"{_JSDIFF}LICENSE",
 )
+_LATE = (f"{_JSDIFF}diff.min.js",)  # scripts that others load when they need them
+_SCRIPTS = [name for name in _ASSETS if name.endswith(".js") and name not in _LATE]
 
 
 @dataclass(frozen=True)
@@ -72,9 +80,9 @@ class Book:
         self.links = [_page_link(name, chunk) for name, chunk in zip(self.names, self.chunks)]
         self.states = {sub.id: sub.state for sub in subs}
         #: What all pages show, beside their own sub-experiments; and what only the first does, beside its overview.
-        bare = replace(report, subexps=(), overview=(), note="", stale=())
+        bare = replace(report, subexps=(), overview=(), note="", since="", until="", stale=())
         self.shared = (bare, report.counts, self.varying, self.links)
-        self.of_first = (report.note, report.stale, self.states)
+        self.of_first = (report.note, report.since, report.until, report.stale, self.states)
 
     def page(self, number: int, overview: Sequence[Section], subexps: Sequence[SubExp]) -> Page:
         """A page with what it shows: `overview` on the first, and its own sub-experiments, with their sections."""
@@ -90,7 +98,7 @@ class Book:
                 varying=self.varying,
                 states=self.states,
                 pages=self.links,
-                scripts=[f"assets/{name}" for name in _ASSETS if name.endswith(".js")] + runs,
+                scripts=[f"assets/{name}" for name in _SCRIPTS] + [VERSION, *runs],
                 here=name,
                 first=first,
                 overview=_overview(overview, self.report.stale, extras),
@@ -134,6 +142,11 @@ def assets(scripts: Collection[str] = ()) -> dict[str, bytes]:
         text = json.dumps(bokehs.script_source(name))
         found[f"assets/bokeh/{name}"] = f"mrl.source({json.dumps(name)},{text});\n".encode()
     return found
+
+
+def version(digests: Mapping[str, str]) -> bytes:
+    """By which an open page finds that it was made anew: the names of the pages, and digests of what they show."""
+    return f"mrl.version({json.dumps(dict(digests), separators=(',', ':'))});\n".encode()
 
 
 def page_name(report: Report, number: int) -> str:

@@ -55,6 +55,11 @@ class Built:
         """Write files that all pages share."""
         self._shared += [self._write(name, data) for name, data in made.items()]
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of all pages, in short, what they are made from."""
+        return {page: entry[0][:16] for page, entry in self._new.items()}
+
     def finish(self) -> list[str]:
         """Keep it for the next time; returns the paths of all files of all pages."""
         if self._new != self._old:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -96,6 +96,8 @@ def run(
 
     folder = Path(experiment_dir)
     meta = files.read_json(folder / files.META) or {}
+    there = [{n for n in (files.RUN, files.DONE) if digests[f"{folder}/{sub['id']}/{n}"]} for sub in subs]
+    runs = [_run(folder, sub["id"]) if files.RUN in names else None for sub, names in zip(subs, there)]
     book = pages.Book(
         model.Report(
             project=shown["project"],
@@ -107,7 +109,9 @@ def run(
             timestamp=str(meta.get("timestamp") or ""),
             user=str(meta.get("user") or ""),
             note=_text(folder / note),
-            subexps=tuple(_head(folder, sub, digests) for sub in subs),
+            since=min(_times(runs, "started"), default=(0, ""))[1],
+            until=max(_times(runs, "ended"), default=(0, ""))[1],
+            subexps=tuple(_head(sub, run, files.DONE in names) for sub, run, names in zip(subs, runs, there)),
             stale=tuple(shown["stale"]),
             outfn=shown["outfn"],
         )
@@ -128,7 +132,7 @@ def run(
             built.add(name, of, made)
             known = made.scripts
         scripts |= set(known)
-    built.share(pages.assets(scripts))
+    built.share({**pages.assets(scripts), pages.VERSION: pages.version(built.digests)})
     return {"targets": built.finish()}
 
 
@@ -155,32 +159,39 @@ def _section(function: str, path: str | None, waiting: str | None) -> tuple[str,
         return function, (blocks.error_block(function, str(error), ""),)
 
 
-def _head(folder: Path, sub: Mapping[str, Any], digests: Mapping[str, str | None]) -> model.SubExp:
+def _head(sub: Mapping[str, Any], run: Mapping[str, Any] | None, done: bool) -> model.SubExp:
+    """What is known of a sub-experiment without its sections; `done`: it was marked so."""
     from metarunlog.report import model
 
+    has_logs = "waiting" if sub["waiting"] else "has logs"
     return model.SubExp(
         id=sub["id"],
         params=sub["params"],
-        state=_state(folder, sub, {n for n in (files.RUN, files.DONE) if digests[f"{folder}/{sub['id']}/{n}"]}),
+        state=str(run["state"]) if run else "done" if done else has_logs,
         orphan=sub["orphan"],
         stale=tuple(sub["stale"]),
     )
+
+
+def _run(folder: Path, id: str) -> Mapping[str, Any] | None:
+    return SubExperiment(id, folder / id, {}, False).run
+
+
+def _times(runs: Iterable[Mapping[str, Any] | None], key: str) -> Iterator[tuple[float, str]]:
+    """Seconds since 1970, and the text, of what run records say of it."""
+    from metarunlog.analysis.cards import when
+
+    for run in runs:
+        text = run.get(key) if run else None
+        time = when(text)
+        if time and isinstance(text, str):
+            yield time.timestamp(), text
 
 
 def _with_sections(head: model.SubExp, places: Sequence[tuple[str, str | None, str | None]]) -> model.SubExp:
     sections = tuple(_section(*place) for place in places)
     views = [block["data"] for _, blocks in sections for block in blocks if block["type"] == "view"]
     return replace(head, sections=sections, partial=any(bool(view.get("curves", {}).get("partial")) for view in views))
-
-
-def _state(folder: Path, sub: Mapping[str, Any], there: Collection[str]) -> str:
-    """State of a sub-experiment in whose folder some files are there."""
-    state = SubExperiment(sub["id"], folder / sub["id"], {}, False).state if files.RUN in there else None
-    if state is not None:
-        return state
-    if files.DONE in there:
-        return "done"
-    return "waiting" if sub["waiting"] else "has logs"
 
 
 def _text(path: Path) -> str:

@@ -134,7 +134,7 @@
     const example = data.params.length ? mrl.filter.quote(data.params[0][0]) : "id";
     const input = mrl.element("input", { type: "search", placeholder: `filter, as ${example} == …`, spellcheck: "false", autocomplete: "off", "aria-label": "Filter sub-experiments" });
     const count = mrl.element("span", { class: "count", role: "status" });
-    const unpick = mrl.element("button", { type: "button", class: "small", hidden: "" });
+    const unpick = mrl.element("button", { type: "button", class: "press", hidden: "" });
 
     function filter(text) {
       try {
@@ -223,7 +223,7 @@
       const lines = [visible().map((column) => column.name), ...shown.map((row) => visible().map((column) => exact(column.values[row])))];
       return lines.map((line) => line.map((value) => quoted(String(value))).join(",") + "\n").join("");
     }
-    const copy = mrl.element("button", { type: "button", class: "small" }, "Copy as CSV");
+    const copy = mrl.element("button", { type: "button", class: "press" }, "Copy as CSV");
     copy.addEventListener("click", async () => {
       try {
         await navigator.clipboard.writeText(csv());
