@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import random
 import time
@@ -384,6 +385,36 @@ def test_settings_of_curves_are_in_the_address(page: Page, url: str) -> None:
     assert page.js(checks) == ["log y"]
 
 
+def test_curves_over_a_clock(page: Page, url: str) -> None:
+    page.open(url)
+    clock = {"name": "wall_time", "grids": [[1, 3]], "lines": [{"id": "a", "y": [10, 30]}, {"id": "b", "y": [0, 40]}]}
+    loss = {"name": "loss", "xlabel": "step", "grids": [[1, 2, 3]]}
+    loss["lines"] = [{"id": "a", "y": [4, 2, 0]}, {"id": "b", "y": [4, None, 8], "end": {"kind": "nan", "x": 2}}]
+    loss["lines"].append({"id": "c", "y": [1, 1, 1]})
+    found = page.js("return mrl.groups.over(arguments[0], arguments[1], 5)", loss, clock)
+    assert found["xlabel"] == "wall_time" and found["grids"] == [[10, 20, 30], [0, 10, 20, 30, 40]]
+    assert [line["id"] for line in found["lines"]] == ["a", "b"]  # c has no clock
+    assert found["lines"][0]["y"] == [4, 2, 0]
+    assert found["lines"][1]["y"] == [4, None, None, None, 8] and found["lines"][1]["end"]["x"] == 20
+    names = ("loss", "wall_time", "seconds", "lifetime", "sec", "back_time")
+    metrics = [{**clock, "name": name} for name in names]
+    metrics[-1]["lines"] = [{"id": "a", "y": [2, 1]}]
+    assert page.js("return mrl.groups.clocks(arguments[0]).map(m => m.name)", metrics) == [
+        "wall_time",
+        "seconds",
+        "sec",
+    ]
+
+
+def test_curves_of_the_page_over_a_clock(page: Page, url: str) -> None:
+    page.open(f"{url}#curves.over=seconds")
+    page.wait("return document.querySelector('#fn-curves .view.drawn canvas')")
+    labels = "return [...document.querySelectorAll('#fn-curves .canvas')].map(c => c.getAttribute('aria-label'))"
+    assert page.js(labels) == [f"{name} over seconds, 10 lines" for name in ("train_loss", "val_loss", "val_acc")]
+    assert page.wait_ink("#fn-curves figure canvas") > 300
+    assert page.errors() == []
+
+
 # Two params at once
 
 
@@ -475,3 +506,21 @@ def test_an_open_page_tells_that_it_was_made_anew(page: Page, tmp_path: Path) ->
     time.sleep(0.3)
     assert not page.js("return document.querySelector('.newer')")
     assert page.errors() == []
+
+
+def test_plots_are_printed_also_where_nobody_looked(page: Page, url: str) -> None:
+    page.open(url)
+    page.wait("return document.querySelectorAll('.view[data-key]:not(.drawn)').length === 0")
+    printed = page.driver.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})["data"]
+    plots = page.js("return document.querySelectorAll('figure canvas:not(.layer)').length")
+    assert base64.b64decode(printed).count(b"/Subtype /Image") >= plots > 40
+
+
+def test_all_rows_are_printed(page: Page, long: str) -> None:
+    page.open(long)
+    ready(page)
+    page.js(TYPE, "opt == sgd")
+    page.js("dispatchEvent(new Event('beforeprint'))")
+    assert len(ids(page)) == COUNT // 2 and not page.js("return document.querySelector('tr.space')")
+    page.js("dispatchEvent(new Event('afterprint'))")
+    assert len(ids(page)) < 80

@@ -1,6 +1,8 @@
 // The pages work without scripts; these add plots, sorting and filtering. Everything hangs on one object, `mrl`.
 "use strict";
 window.mrl = (() => {
+  const FEW = 60; // plots that a page draws also where nobody looks at them
+  const REST = 4000; // ms after which it does
   const views = {}; // view name -> function (element, data) that draws into the element, may return a function to redraw
   const loaded = new Map(); // key -> data of a view
   const waiting = new Map(); // key -> elements that wait for it
@@ -61,7 +63,10 @@ window.mrl = (() => {
     return scripts.get(src);
   }
 
+  const asked = new Set();
   function load(element) {
+    if (asked.has(element)) return;
+    asked.add(element);
     const { key, src } = element.dataset;
     if (loaded.has(key)) return show(element, loaded.get(key));
     if (!waiting.has(key)) waiting.set(key, []);
@@ -78,10 +83,20 @@ window.mrl = (() => {
         load(entry.target);
       }
     }, { rootMargin: "600px 0px" });
-    document.querySelectorAll(".view[data-key]").forEach((element) => observer.observe(element));
+    const views = [...document.querySelectorAll(".view[data-key]")];
+    views.forEach((element) => observer.observe(element));
+    if (views.length <= FEW) setTimeout(() => drawRest(views), REST);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
     addEventListener("beforeprint", () => { document.documentElement.classList.add("printing"); drawn.forEach(again); });
     addEventListener("afterprint", () => { document.documentElement.classList.remove("printing"); drawn.forEach(again); });
+  }
+
+  // The rest of a page with few plots while the reader looks at the first, so that it can be printed.
+  function drawRest(views) {
+    const next = views.find((element) => !asked.has(element));
+    if (!next) return;
+    load(next);
+    (window.requestIdleCallback || setTimeout)(() => drawRest(views));
   }
 
   const known = (key) => loaded.get(key);

@@ -24,6 +24,8 @@
     const other = data.params.findIndex((_, at) => at !== seed);
     const setBy = setting("by", other >= 0 ? String(other) : data.params.length ? "0" : "none");
     const setMean = setting("mean", seed >= 0 && data.params.length > 1 ? String(seed) : data.ids.length > MANY ? "colour" : "none");
+    const clocks = mrl.groups.clocks(data.metrics);
+    const setOver = setting("over", "step");
     const setMedian = setting("median", "no");
     const setLogX = setting("logx", "no");
     const setLogY = setting("logy", "no");
@@ -47,7 +49,9 @@
       const groups = mrl.groups.rows(data, mean, by);
       legend.replaceChildren(...(many && !(mean === "colour" && by === "") ? [scale.legend(pickValue(by))] : []));
       grid.replaceChildren();
-      close = data.metrics.map(onOneAxis).map((metric) => linesOf(metric, groups)).filter((metric) => metric.lines.length).map((metric) => {
+      const clock = clocks.find((metric) => metric.name === settings.over);
+      const metrics = clock ? data.metrics.filter((metric) => metric !== clock).map((metric) => mrl.groups.over(metric, clock)) : data.metrics;
+      close = metrics.map(onOneAxis).map((metric) => linesOf(metric, groups)).filter((metric) => metric.lines.length).map((metric) => {
         const what = metric.lines.length === 1 ? "line" : "lines";
         const label = `${metric.name} over ${metric.xlabel}, ${metric.lines.length} ${what}`;
         const box = mrl.element("div", { class: "canvas", role: "img", "aria-label": label });
@@ -211,6 +215,7 @@
         mrl.select("Mean over", [["none", "nothing: a line a run"], ...params, ["colour", "all of one colour"]], setMean, settings.mean),
         box("medians", "median", setMedian),
         mrl.select("Smooth", Object.keys(SHARES).map((name) => [name, name]), setSmooth, settings.smooth),
+        ...(clocks.length ? [mrl.select("Over", [["step", "step"], ...clocks.map((metric) => [metric.name, metric.name])], setOver, settings.over)] : []),
         box("log x", "logx", setLogX), box("log y", "logy", setLogY), box("all outliers", "far", setFar), hint));
     }
     root.append(legend, grid);

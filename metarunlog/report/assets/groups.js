@@ -76,5 +76,61 @@
     });
   }
 
-  mrl.groups = { rows, spread, smooth, quartiles };
+  // --- over time ---
+
+  const CLOCK = /(^|[^a-z])(time|times|seconds?|secs?|minutes?|hours?|elapsed|wall|walltime|wall_?clock|duration)([^a-z]|$)/i;
+
+  // Metrics that can stand for x: a clock that never goes back in any run.
+  function clocks(metrics) {
+    const rises = (ys) => { let last = -Infinity; return ys.every((y) => y === null || (y >= last && ((last = y), true))); };
+    return metrics.filter((metric) => CLOCK.test(metric.name) && metric.lines.every((line) => !line.end && rises(line.y)));
+  }
+
+  // A metric with the values of a clock as x. Each run has its own times, so all are put on one grid of them, straight lines
+  // between the points; runs without that clock are left out.
+  function over(metric, clock, positions = 400) {
+    const times = new Map(clock.lines.map((line) => [line.id, [clock.grids[line.grid || 0], line.y]]));
+    const lines = [];
+    for (const line of metric.lines) {
+      if (!times.has(line.id)) continue;
+      const [xs, ts] = known(...times.get(line.id));
+      const grid = metric.grids[line.grid || 0];
+      const at = grid.map((x) => between(xs, ts, x));
+      lines.push({ ...line, at, ...(line.end ? { end: { ...line.end, x: between(xs, ts, line.end.x) } } : {}) });
+    }
+    const all = lines.flatMap((line) => line.at);
+    const low = all.reduce((a, b) => Math.min(a, b), Infinity);
+    const high = all.reduce((a, b) => Math.max(a, b), -Infinity);
+    if (!(high > low)) return { ...metric, xlabel: clock.name, grids: [], lines: [] };
+    const places = [...Array(positions).keys()].map((k) => low + (k * (high - low)) / (positions - 1));
+    const grids = [];
+    const moved = lines.map(({ at, ...line }) => {
+      const own = places.filter((t) => t >= at[0] && t <= at[at.length - 1]);
+      grids.push(own);
+      return { ...line, grid: grids.length - 1, y: own.map((t) => between(at, line.y, t)) };
+    });
+    return { ...metric, xlabel: clock.name, grids, lines: moved };
+  }
+
+  function known(xs, ys) {
+    const there = ys.map((_, k) => k).filter((k) => ys[k] !== null);
+    return [there.map((k) => xs[k]), there.map((k) => ys[k])];
+  }
+
+  // On the straight lines between points; beyond the ends the nearest value; null where one side is missing.
+  function between(xs, ys, x) {
+    if (!xs.length) return null;
+    let [low, high] = [0, xs.length - 1];
+    if (x <= xs[low]) return ys[low];
+    if (x >= xs[high]) return ys[high];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (xs[middle] <= x) low = middle;
+      else high = middle;
+    }
+    if (ys[low] === null || ys[high] === null) return x === xs[low] ? ys[low] : null;
+    return ys[low] + ((ys[high] - ys[low]) * (x - xs[low])) / (xs[high] - xs[low]);
+  }
+
+  mrl.groups = { rows, spread, smooth, quartiles, clocks, over };
 })();

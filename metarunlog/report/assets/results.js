@@ -2,6 +2,7 @@
 "use strict";
 (() => {
   const FEW = 200; // so many rows are all in the page: they can be found by the browser, and printed
+  const PRINTED = 2000; // so many are printed
   const SPARE = 12; // rows above and below those in view
   const STATS = ["last", "min", "max"];
 
@@ -104,6 +105,10 @@
     new ResizeObserver(() => {
       if (shown.length > FEW && box.clientHeight > (window_[1] - window_[0] - SPARE) * height) draw();
     }).observe(box);
+
+    // On paper nobody scrolls.
+    addEventListener("beforeprint", () => body.replaceChildren(...shown.slice(0, PRINTED).map(rowOf)));
+    addEventListener("afterprint", draw);
 
     // --- order ---
     const keys = (column) => column.values.map((value) => (value === null ? null
