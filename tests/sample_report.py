@@ -136,6 +136,10 @@ def sample(root: Path) -> tuple[Report, Path]:
         sections: list[Any] = []
         if state != "waiting":
             sections = [("card", made(analysis.card(str(folder / id), id, {**params, "subExpId": id}), f"{id}.card"))]
+        if id in ("001", "002", "007"):
+            drawn = Figure(figsize=(3, 2))
+            drawn.subplots().bar(["a", "b"], [int(id), params["lr"]])
+            sections.append(("weights", made([(drawn, "plot", "Weights")], f"{id}.weights")))
         subexps.append(SubExp(id, params, state, sections=tuple(sections), partial=id == "008", orphan=id == "010"))
     report = Report(
         project="digits",

@@ -491,6 +491,23 @@ def test_a_config_is_compared_with_that_of_another(page: Page, url: str) -> None
     assert page.errors() == []
 
 
+def test_pictures_of_a_function_side_by_side(page: Page, url: str) -> None:
+    page.open(f"{url}#side=weights")
+    ready(page)
+    shown = "return [...document.querySelectorAll('.gallery figure')].map(f => f.textContent.trim())"
+    assert [text.split()[0] for text in page.js(shown)] == ["001", "002", "007"]
+    assert page.js(shown)[2] == "007 opt adam, lr 0.003, wd 0"
+    page.show(".gallery")
+    page.wait("return [...document.querySelectorAll('.gallery img')].every(i => i.complete && i.naturalWidth > 100)")
+    page.js(TYPE, "opt == adam")
+    page.wait("return document.querySelectorAll('.gallery figure').length === 1")
+    page.js(
+        "const s = document.querySelector('.subs > .tools select'); s.value = ''; s.dispatchEvent(new Event('change'))"
+    )
+    assert page.js(shown) == [] and "side" not in page.js("return location.hash")
+    assert page.errors() == []
+
+
 def test_an_open_page_tells_that_it_was_made_anew(page: Page, tmp_path: Path) -> None:
     page.open(write(sweep(3), tmp_path))
     ready(page)

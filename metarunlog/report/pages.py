@@ -47,6 +47,7 @@ _ASSETS = (
     "parallel.js",
     "frames.js",
     "configs.js",
+    "gallery.js",
     "newer.js",
     f"{_UPLOT}uPlot.iife.min.js",
     f"{_UPLOT}uPlot.min.css",

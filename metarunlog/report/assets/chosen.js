@@ -25,12 +25,16 @@
 
   mrl.chosen = {
     picks,
+    canFilter: () => Boolean(document.querySelector('[data-view="results"]')), // which has the columns
     has: (id) => left === null || left.has(id),
     // Plots follow when typing pauses.
     keep(ids) {
       left = ids;
       clearTimeout(later);
-      later = setTimeout(mrl.redraw, 120);
+      later = setTimeout(() => {
+        mrl.redraw();
+        document.dispatchEvent(new CustomEvent("mrl-chosen"));
+      }, 120);
     },
     // Picks these, or if all of them are picked, none of them.
     toggle(...ids) {

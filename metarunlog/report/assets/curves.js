@@ -65,7 +65,7 @@
 
     // A click on a value of the legend leaves its runs only.
     function pickValue(by) {
-      return by === "" || !document.querySelector(".chooser") ? null : (value) => mrl.narrow.to(data.params[Number(by)][0], value);
+      return by === "" || !mrl.chosen.canFilter() ? null : (value) => mrl.narrow.to(data.params[Number(by)][0], value);
     }
 
     // Lines bring grids of x that they may share: one axis of all of them, and the places that a grid has on it.

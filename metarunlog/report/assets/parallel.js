@@ -58,7 +58,7 @@
           picture.append(svg("text", { x: x(at) - 6, y: y(share) + 4, "text-anchor": "end" }, short(text, 12)));
         }
       });
-      axes.forEach((axis, at) => {
+      if (mrl.chosen.canFilter()) axes.forEach((axis, at) => {
         const hand = svg("rect", { x: x(at) - 9, y: TOP - 12, width: 18, height: HEIGHT - BOTTOM - TOP + 24, class: "hand" });
         const mark = svg("rect", { x: x(at) - 6, width: 12, class: "brush" });
         brush(hand, mark, axis, (top) => Math.min(Math.max((HEIGHT - BOTTOM - top) / (HEIGHT - TOP - BOTTOM), 0), 1), y);
@@ -128,7 +128,7 @@
         state.metric = Number(at);
         mrl.address.set("parallel.metric", state.metric ? data.metrics[state.metric].name : "");
         draw();
-      }, String(state.metric)), mrl.element("span", { class: "count" }, "drag along an axis to filter")),
+      }, String(state.metric)), mrl.element("span", { class: "count" }, mrl.chosen.canFilter() ? "drag along an axis to filter" : "")),
     box, note);
     draw();
     let width = box.clientWidth;
