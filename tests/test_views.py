@@ -375,11 +375,8 @@ def test_settings_of_curves_are_in_the_address(page: Page, url: str) -> None:
     page.open(f"{url}#curves.logy=yes&curves.smooth=much&curves.by=2")
     page.wait("return document.querySelector('#fn-curves .view.drawn')")
     tools = "#fn-curves .tools"
-    assert page.js(f"return [...document.querySelectorAll('{tools} select')].map(s => s.value)") == [
-        "2",
-        "none",
-        "much",
-    ]
+    values = f"return [...document.querySelectorAll('{tools} select')].map(s => s.value)"
+    assert page.js(values) == ["2", "none", "much", "step"]
     labels = f"[...document.querySelectorAll('{tools} label')].filter(l => l.querySelector(':checked[type=checkbox]'))"
     checks = f"return {labels}.map(l => l.textContent.trim())"
     assert page.js(checks) == ["log y"]
