@@ -176,7 +176,7 @@ def test_status_says_a_few_reasons_and_how_many_more(project: ProjectDir) -> Non
 def test_clean_lists_and_deletes_only_with_yes(built: ProjectDir) -> None:
     analysis = built.root / EXP / "analysis"
     done = built.mrl("clean")
-    assert f"{EXP}/analysis/index.html" in done.out and "nothing was deleted" in done.err and analysis.exists()
+    assert f"{EXP}/analysis/assets/core.js" in done.out and "nothing was deleted" in done.err and analysis.exists()
     assert f"{EXP}/analysis/index.html" in built.mrl("clean", "-n").out and analysis.exists()
     assert built.mrl("clean", "--json").json["deleted"] is False
     done = built.mrl("clean", "--yes", "--json")
