@@ -276,6 +276,18 @@ def test_a_click_on_a_row_picks_it_everywhere(page: Page, url: str) -> None:
     assert page.js("return [document.querySelectorAll('.picked').length, location.hash]") == [0, ""]
 
 
+def test_a_row_is_picked_by_the_keyboard(page: Page, url: str) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    page.open(url)
+    ready(page)
+    link = page.driver.find_element("css selector", 'tr[data-id="003"] a')
+    link.send_keys(Keys.SPACE)
+    assert page.js("return location.hash") == "#pick=003"
+    link.send_keys(Keys.SPACE)
+    assert page.js("return location.hash") == ""
+
+
 def test_a_legend_and_an_axis_narrow_the_filter(page: Page, url: str) -> None:
     page.open(url)
     ready(page)

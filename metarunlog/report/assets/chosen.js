@@ -82,7 +82,7 @@
   let runs = null;
   mrl.runs = () => {
     if (runs) return runs;
-    const known = mrl.known("runs");
+    const known = mrl.known("runs") ?? { ids: [], names: [], states: [], pages: [], each: 1 }; // the file may be lost
     const rows = new Map(known.ids.map((id, row) => [id, row]));
     const here = decodeURIComponent(location.pathname.split("/").pop());
     runs = {

@@ -181,6 +181,13 @@
       if (row && !event.target.closest("a") && getSelection().isCollapsed) mrl.chosen.toggle(row.dataset.id);
     });
 
+    body.addEventListener("keydown", (event) => {
+      const row = event.target.closest("tr[data-id]");
+      if (!row || event.key !== " ") return;
+      event.preventDefault();
+      mrl.chosen.toggle(row.dataset.id);
+    });
+
     // --- columns ---
     const hidden = new Set(mrl.address.get("hide").split("|").filter(Boolean));
     function hide() {
