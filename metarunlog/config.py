@@ -5,22 +5,20 @@ The text is JSON with `#` and `//` lines and trailing commas, or else YAML with 
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from types import MappingProxyType
+from typing import Any, NamedTuple, NoReturn
 
 from metarunlog.errors import ConfigError
 from metarunlog.files import CODE, CONFIG, LEDGER, MEMORY, META, RUN, RUN_LOG
 
 
-@dataclass(frozen=True)
-class Analysis:
+class Analysis(NamedTuple):
     """One entry of `analysis_overview` or `analysis_subexp`."""
 
     function: str
@@ -29,8 +27,7 @@ class Analysis:
     always: bool = False
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(NamedTuple):
     """The keys of `.mrl.cfg`; the defaults are those of a key that is left out."""
 
     name: str = ""
@@ -53,7 +50,7 @@ class Config:
     notebook_template: str = ""
     kernel: str = "python3"
     version_packages: tuple[str, ...] = ("pandas", "numpy", "matplotlib", "bokeh")
-    other: Mapping[str, Any] = field(default_factory=dict)  # unknown keys, for hooks
+    other: Mapping[str, Any] = MappingProxyType({})  # unknown keys, for hooks
 
 
 #: keys that an experiment cannot override
@@ -79,7 +76,7 @@ def parse(text: str, file: str) -> dict[str, Any]:
 
 def make(layers: list[tuple[dict[str, Any], str, str]], warn: Callable[[str], None]) -> Config:
     """One Config from layers of (values, text, file name), later ones override; checks every key and type."""
-    known = {f.name for f in dataclasses.fields(Config)} - {"other"}
+    known = {*Config._fields} - {"other"}
     values: dict[str, Any] = {}
     other: dict[str, Any] = {}
     for level, (layer, text, file) in enumerate(layers):

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from metarunlog import files
 from metarunlog.config import Config, number_in
 from metarunlog.errors import NoSuchError
 
 
-@dataclass(frozen=True)
-class SubExperiment:
+class SubExperiment(NamedTuple):
     """A numbered folder with a rendered config and what a run wrote."""
 
     id: str
@@ -59,14 +57,14 @@ class SubExperiment:
         return f"it holds {other[0]}" if other else None
 
 
-@dataclass(frozen=True)
 class Experiment:
     """A numbered folder with code, template and sub-experiments. `config` has its overrides in it."""
 
-    root: Path  # of the project
-    dir: Path
-    id: int
-    config: Config
+    def __init__(self, root: Path, dir: Path, id: int, config: Config) -> None:
+        self.root = root  # of the project
+        self.dir = dir
+        self.id = id
+        self.config = config
 
     @property
     def name(self) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from metarunlog import config as config_module
 from metarunlog import files
@@ -21,13 +20,13 @@ def _quiet(_: str) -> None:
     pass
 
 
-@dataclass(frozen=True)
 class Project:
     """A git repository with `.mrl.cfg`. `here` is the folder it was found from; `warn` takes lines for the user."""
 
-    root: Path
-    here: Path
-    warn: Callable[[str], None] = field(default=_quiet, compare=False)
+    def __init__(self, root: Path, here: Path, warn: Callable[[str], None] = _quiet) -> None:
+        self.root = root
+        self.here = here
+        self.warn = warn
 
     @classmethod
     def find(cls, here: Path, warn: Callable[[str], None] = _quiet) -> Project:
@@ -297,8 +296,7 @@ def experiment_around(folder: Path) -> Path | None:
     return found
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What a reader of logs needs to know of an experiment."""
 
     analysis_dir: Path

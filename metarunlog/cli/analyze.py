@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +38,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.json_output(parser)
 
 
-@dataclass
 class Result:
-    """What an analyze did, by task name."""
+    """What an analyze did, by task name. `before`: of `failed`, those that failed at an earlier time."""
 
-    experiment: Experiment
-    page: Path
-    ran: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    before: dict[str, str] = field(default_factory=dict)  # those that failed at an earlier time
-    waiting: list[str] = field(default_factory=list)
+    def __init__(
+        self, experiment: Experiment, page: Path, failed: Mapping[str, str] = {}, waiting: Iterable[str] = ()
+    ) -> None:
+        self.experiment = experiment
+        self.page = page
+        self.ran: list[str] = []
+        self.failed = dict(failed)
+        self.before = dict(failed)
+        self.waiting = [*waiting]
 
     def to_json(self) -> dict[str, Any]:
         failed = [{"name": name, "error": error} for name, error in sorted(self.failed.items())]
@@ -140,7 +142,7 @@ def _unchanged(experiment: Experiment, kept: Kept | None) -> Result | None:
         return None
     page = experiment.analysis_dir / experiment.config.analysis_outfn
     failed, waiting = kept.answer["failed"], kept.answer["waiting"]
-    return Result(experiment, page, failed=failed, waiting=waiting, before=failed)
+    return Result(experiment, page, failed, waiting)
 
 
 def _tell_failures(args: argparse.Namespace, result: Result, again: bool) -> None:

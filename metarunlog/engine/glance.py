@@ -14,9 +14,8 @@ import time
 import zlib
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from metarunlog import __version__, fileinfo, files
 from metarunlog.engine.disk import file_digest
@@ -33,8 +32,7 @@ _MANY = 1_000  # changes of which each is told
 _STARTED = time.time_ns()
 
 
-@dataclass(frozen=True)
-class _Table:
+class _Table(NamedTuple):
     """What a decision looked at. Names are relative to the base where that is possible.
 
     `names` are as they are looked up, `columns` their numbers; the last `links` of them are not followed.
@@ -47,8 +45,7 @@ class _Table:
     fresh: Mapping[str, str]  # name -> digest of what was too new for its numbers to tell
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(NamedTuple):
     """A decision that was kept, and the absolute paths of all that has changed since of what it looked at."""
 
     answer: Any

@@ -6,7 +6,6 @@ import glob
 import json
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,8 +57,7 @@ class Listing(NamedTuple):
             return None
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(NamedTuple):
     """The folders around a call: what is made in them is no input of the user's. Absolute paths; plain data."""
 
     root: str

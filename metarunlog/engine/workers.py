@@ -102,7 +102,7 @@ class Workers:
         except OSError:
             self._restart()
             return None
-        message = (job.function, dict(job.kwargs), job.isolated, tuple(vars(self._scope).values()), aside, self._since)
+        message = (job.function, dict(job.kwargs), job.isolated, tuple(self._scope), aside, self._since)
         try:
             worker.jobs.send_bytes(pickle.dumps(message))
             value, error, seen = pickle.loads(worker.receive())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from metarunlog import analysis as builtin
 from metarunlog import files
@@ -29,7 +28,7 @@ def spec(
     """
     params = dict(sub.params)
     if entry.function == "card" and not entry.args and functions.is_builtin("card", builtin.SUBEXP):
-        entry = replace(entry, args=experiment.config.confTemplFile)  # it shows the config, whatever its name
+        entry = entry._replace(args=experiment.config.confTemplFile)  # it shows the config, whatever its name
     run_files = (files.RUN, files.RUN_LOG, *experiment.config.confTemplFile)
     return function.spec(
         names,
