@@ -35,7 +35,11 @@ def publish(report: Path, webdir: str, root: Path, name: str, memory: Path) -> t
         raise MrlError(f"analysis_webdir would put the report of experiment {name} onto itself; name another folder")
     before = _remembered(memory, target)
     now = _states(report)
-    sent = [path for path in now if before.get(path) != now[path] or not (remote or os.path.exists(f"{target}/{path}"))]
+    sent = [
+        path
+        for path in now
+        if before.get(path) != now[path] or not (remote or _is_there(f"{target}/{path}", now[path]))
+    ]
     gone = [path for path in before if path not in now]
     if not sent and not gone:
         return target, 0
@@ -50,6 +54,15 @@ def publish(report: Path, webdir: str, root: Path, name: str, memory: Path) -> t
     except OSError as error:
         raise MrlError(f"the report was not published to {target}: {error.strerror or error}") from error
     return target, len(sent)
+
+
+def _is_there(path: str, state: list[int]) -> bool:
+    """Whether a copy is as it was made, with the time of its original: to the second, as some file systems have it."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return False
+    return [found.st_size, found.st_mtime_ns // 10**9] == [state[0], state[1] // 10**9]
 
 
 def _remembered(memory: Path, target: str) -> States:

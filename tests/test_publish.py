@@ -73,6 +73,8 @@ def test_what_is_gone_goes_and_what_others_put_there_stays(report: Path, tmp_pat
     assert set(tree(copy)) == {"index.html", "sections/a b.0.png", "mine/deep/film.mp4", "theirs.txt"}
     (copy / "index.html").unlink()
     assert send(report, "web") == 1 and (copy / "index.html").exists()
+    (copy / "index.html").write_text("somebody else's")
+    assert send(report, "web") == 1 and (copy / "index.html").read_bytes() == b"<p>page"
 
 
 def test_another_folder_gets_all(report: Path, tmp_path: Path, way: str) -> None:

@@ -55,6 +55,7 @@ COLUMNS = {
     "nesterov": [True, False, True],
     "in": [1, 2, 3],
     "id": ["001", "002", "003"],
+    "betas": ["[1, 2]", "[3]", None],
 }
 
 
@@ -95,6 +96,15 @@ COLUMNS = {
         ("id != 001,003", [1]),
         ("(lr < 0.1 or opt == adam) and nesterov", [0, 2]),
         (r'opt == "ad\"am"', []),
+        ("lr < 0.1 && opt == sgd || lr == 0.1", [0, 1]),
+        ("id = 2-3", [1, 2]),
+        ("id != 1,3-9", [1]),
+        ("id in range(1, 3)", [0, 1]),
+        ("1 in betas", [0]),
+        ("1 not in betas", [1, 2]),
+        ("betas == [1, 2]", [0]),
+        ("betas in [[3, 0.9], []]", []),
+        ("nesterov == true", [0, 2]),
     ],
 )
 def test_filter_language(page: Page, url: str, text: str, rows: list[int]) -> None:
@@ -115,6 +125,14 @@ def test_filter_language(page: Page, url: str, text: str, rows: list[int]) -> No
     [
         ("lr <", "something is missing at the end"),
         ("lr in 3", "in needs a list, such as [1, 2]"),
+        ("lrr < 1", "there is no column lrr; did you mean lr?"),
+        ("LR < 1", "there is no column LR; did you mean lr?"),
+        ("loss > 0.9", "there is no column loss; did you mean loss.min?"),
+        ("beta_one in [1]", "there is no column beta_one; there are betas, id, in, loss.min, lr, …"),
+        ("lr < 'a'", "lr is never text such as a"),
+        ("opt ~ ad", "~ is not understood"),
+        ("id = 7-3", "7-3 is no range"),
+        ("id in range(1e9)", "range needs one to three numbers, and may have a million values"),
         ("(lr < 1", ") is missing at the end"),
         ("opt == 'adam", "' is not closed"),
         ("lr < 1)", ") is not expected here"),
@@ -127,6 +145,29 @@ def test_filter_says_what_is_wrong(page: Page, url: str, text: str, message: str
     columns = "new Map(Object.entries(arguments[1]))"
     script = f"try {{ mrl.filter(arguments[0], {columns}, () => '')(0); }} catch (e) {{ return e.message; }}"
     assert page.js(script, text, COLUMNS) == message
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted", "becomes"),
+    [
+        ("", [["lr", "to", [0.1]]], "lr == 0.1"),
+        ("lr == 0.1", [["lr", "to", [0.1]]], ""),
+        ("lr == 0.1", [["lr", "to", [0.01]]], "lr == 0.01"),
+        ("lr == 1 or lr == 2", [["opt", "to", ["a"]]], '(lr == 1 or lr == 2) and opt == "a"'),
+        ("(lr == 1 or lr == 2) and x == 3", [["opt", "to", ["a"]]], '(lr == 1 or lr == 2) and x == 3 and opt == "a"'),
+        ("lr == 1", [["lr", "to", [1]], ["h", "to", [32]]], "lr == 1 and h == 32"),
+        ("lr == 1 and h == 32", [["lr", "to", [1]], ["h", "to", [32]]], ""),
+        ("x > 1 and 1 <= lr <= 2 and y", [["lr", "between", [1e-12, 0.5]]], "x > 1 and y and 1e-12 <= lr <= 0.5"),
+        ("", [["top 1", "to", ["a b", None, True]]], '`top 1` in ["a b", None, True]'),
+    ],
+)
+def test_clicks_write_into_the_filter(page: Page, url: str, said: str, wanted: list[Any], becomes: str) -> None:
+    open_once(page, url)
+    script = """let made = null;
+        const on = (event) => { event.stopImmediatePropagation(); made = event.detail(arguments[0], []); };
+        window.addEventListener('mrl-filter', on, {capture: true, once: true});
+        mrl.narrow.all(arguments[1]); return made"""
+    assert page.js(script, said, wanted) == becomes
 
 
 def open_once(page: Page, url: str) -> None:
@@ -205,6 +246,35 @@ def test_a_filter_leaves_rows_and_is_told_by_the_address(page: Page, long: str) 
     assert ids(page) == wanted
     page.js(TYPE, "")
     assert page.js("return location.href") == long and len(ids(page)) > 20
+
+
+def test_a_click_while_the_filter_is_half_typed(page: Page, long: str) -> None:
+    page.open(long)
+    ready(page)
+    page.js(TYPE, "lr < 0.05")
+    page.js(TYPE, "lr < 0.05 and")
+    count = "return document.querySelector('.chooser .count').textContent"
+    assert page.js(count) == "something is missing at the end (shown: lr < 0.05)"
+    page.js("mrl.narrow.to('opt', 'sgd')")
+    assert page.js("return document.querySelector('.chooser input').value") == 'lr < 0.05 and opt == "sgd"'
+
+
+def test_a_place_on_the_page_keeps_the_settings(page: Page, long: str) -> None:
+    page.open(f"{long}#where=lr+%3D%3D+0.1&pick=001,nobody")
+    ready(page)
+    assert page.js("return document.querySelector('.chooser button').textContent") == "1 picked ✕"
+    page.js("document.querySelector('.contents a[href=\"#sub-experiments\"]').click()")
+    assert "where=lr" in page.js("return location.hash") and page.js("return location.hash").endswith(
+        "at=sub-experiments"
+    )
+    top = "return document.querySelector('#sub-experiments').getBoundingClientRect().top"
+    assert 0 <= page.js(top) < 200
+    page.driver.refresh()
+    ready(page)
+    page.wait(f"return (() => {{ {top} }})() < 200")
+    assert page.js("return document.querySelector('.chooser input').value") == "lr == 0.1"
+    page.open(f"{long}#sub-950")
+    page.wait("return location.pathname.endsWith('page-5.html') && document.querySelector('#sub-950')")
 
 
 def test_columns_are_chosen_and_copied(page: Page, url: str) -> None:
@@ -329,11 +399,12 @@ def test_means_and_medians_are_those_of_numpy(page: Page, url: str) -> None:
     draw = np.random.default_rng(1)
     lines = draw.normal(size=(7, 5))
     script = "return mrl.groups.spread([1, 2, 3, 4, 5], arguments[0], arguments[1])"
-    mean, low, high = page.js(script, lines.tolist(), False)
+    mean, low, high, counts = page.js(script, lines.tolist(), False)
+    assert counts == [7] * 5
     std = lines.std(axis=0, ddof=1)
     assert np.allclose(mean, lines.mean(axis=0)) and np.allclose(high, lines.mean(axis=0) + std)
     assert np.allclose(low, lines.mean(axis=0) - std)
-    found = page.js(script, lines.tolist(), True)
+    found = page.js(script, lines.tolist(), True)[:3]
     assert np.allclose(found, np.percentile(lines, [50, 25, 75], axis=0))
 
 
@@ -374,6 +445,74 @@ def test_runs_that_differ_in_the_seed_only_are_averaged(page: Page, url: str) ->
     assert page.js(label) == "m over step, 4 lines"
     assert page.js("return location.hash") == "#curves.mean=none"
     assert page.errors() == []
+
+
+def test_a_mean_tells_of_how_many_runs_and_has_no_colour_of_its_own(page: Page, url: str) -> None:
+    page.open(url)
+    data = {"view": "curves", "ids": list("abc"), "params": [["lr", [1, 1, 1]], ["seed", [1, 2, 3]]]}
+    lines: list[dict[str, Any]] = [{"id": "a", "y": [1, 2, 3]}, {"id": "b", "y": [2, 3, 4]}]
+    lines.append({"id": "c", "y": [3], "grid": 1})
+    metric = {"name": "m", "goal": "low", "xlabel": "step", "grids": [[1, 2, 3], [1]], "lines": lines}
+    page.js(
+        """const root = document.createElement('div'); document.body.prepend(root); root.id = 'mine';
+        mrl.views.curves(root, arguments[0])""",
+        {**data, "metrics": [metric]},
+    )
+    time.sleep(0.3)
+    seen = set()
+    for share in (0.05, 0.5, 0.95):
+        for height in range(5, 100, 5):
+            page.js(
+                """const over = document.querySelector('#mine .u-over'), r = over.getBoundingClientRect();
+                const y = r.top + arguments[1] * r.height / 100;
+                const at = {clientX: r.left + arguments[0] * r.width, clientY: y};
+                over.dispatchEvent(new MouseEvent('mousemove', at));
+                over.dispatchEvent(new PointerEvent('pointermove', at))""",
+                share,
+                height,
+            )
+            tip = page.js(
+                "return [...document.querySelectorAll('#mine .tip:not([hidden]) div')].map(d => d.textContent)"
+            )
+            seen.add(tuple(tip[:2]))
+    assert ("3 runs", "m 2 ± 1 at step 1") in seen
+    assert ("2 of 3 runs: the others have no value here", "m 3.5 ± 0.707 at step 3") in seen
+    choose = (
+        "const s = document.querySelectorAll('#mine select')[0]; s.value = '1'; s.dispatchEvent(new Event('change'))"
+    )
+    assert page.js("return document.querySelectorAll('#mine .legend').length") == 1
+    page.js(choose)
+    assert page.js("return document.querySelectorAll('#mine .legend').length") == 0
+
+
+def test_many_metrics_are_shown_when_they_are_asked_for(page: Page, url: str) -> None:
+    page.open(url)
+    metric = {"goal": "low", "xlabel": "step", "grids": [[1, 2]], "lines": [{"id": "a", "y": [1, 2]}]}
+    data = {"view": "curves", "ids": ["a"], "params": [], "metrics": [{**metric, "name": f"m{n}"} for n in range(40)]}
+    page.js(
+        """const root = document.createElement('div'); document.body.prepend(root); root.id = 'mine';
+        mrl.views.curves(root, arguments[0])""",
+        data,
+    )
+    assert page.js("return document.querySelectorAll('#mine figure').length") == 6
+    page.js("document.querySelector('#mine button').click()")
+    assert page.js("return document.querySelectorAll('#mine figure').length") == 40
+    assert page.js("return document.querySelector('#mine button').hidden")
+
+
+def test_ticks_of_a_logarithmic_axis(page: Page, url: str) -> None:
+    page.open(url)
+    splits = "return mrl.plot.logSplits(arguments[0], arguments[1])"
+    assert page.js(splits, 0.9, 60) == [1, 2, 5, 10, 20, 50]
+    assert page.js(splits, 0.5, 3e34) == [10.0**k for k in range(4, 35, 5)]
+    assert page.js(splits, 1e-3, 1e3) == [0.001, 0.01, 0.1, 1, 10, 100, 1000]
+
+
+def test_labels_are_told_apart(page: Page, url: str) -> None:
+    page.open(url)
+    texts = "return mrl.colours.texts(arguments[0])"
+    assert page.js(texts, [0.1, 0.01, None, "a", True]) == ["0.1", "0.01", "–", "a", "True"]
+    assert page.js(texts, [1000000000, 1000000001]) == ["1000000000", "1000000001"]
 
 
 def test_lines_that_diverge_do_not_flatten_the_others(page: Page, url: str) -> None:

@@ -28,6 +28,12 @@
       : String(a) < String(b) ? -1 : String(a) > String(b) ? 1 : 0));
   }
 
+  // Values as short as they can be told apart.
+  function texts(values, digits = 4) {
+    const found = values.map((value) => mrl.number(value, digits));
+    return new Set(found).size === new Set(values).size ? found : values.map((value) => mrl.cell(value, 15, 1e15));
+  }
+
   const numeric = (values) => values.every((v) => typeof v === "number");
 
   // Positive numbers that spread over more than a factor of 50 are better told apart by their logarithm.
@@ -40,8 +46,9 @@
     if (found.length <= 12 || !numeric(found)) {
       const place = new Map(found.map((v, i) => [v, found.length === 1 ? 0.5 : i / (found.length - 1)]));
       const every = Math.ceil(found.length / 12);
+      const names = texts(found);
       return { share: (v) => place.get(v), slot: (v) => found.indexOf(v), slots: found.length,
-        ticks: found.filter((_, i) => i % every === 0).map((v) => [place.get(v), mrl.number(v, 4)]) };
+        ticks: found.map((v, i) => [place.get(v), names[i]]).filter((_, i) => i % every === 0) };
     }
     return continuous(found);
   }
@@ -54,7 +61,9 @@
     const low = scale(first);
     const high = scale(last);
     const share = (v) => (high > low ? (scale(Math.min(Math.max(v, first), last)) - low) / (high - low) : 0.5);
-    const ticks = [0, 0.25, 0.5, 0.75, 1].map((s) => [s, mrl.number(log ? Math.exp(low + s * (high - low)) : low + s * (high - low), 3)]);
+    const shares = [0, 0.25, 0.5, 0.75, 1];
+    const names = texts(shares.map((s) => (log ? Math.exp(low + s * (high - low)) : low + s * (high - low))), 3);
+    const ticks = shares.map((s, at) => [s, names[at]]);
     if (found[found.length - 1] > last) ticks[4][1] = `≥ ${ticks[4][1]}`;
     if (found[0] < first) ticks[0][1] = `≤ ${ticks[0][1]}`;
     return { share, ticks, slots: 0 };
@@ -76,11 +85,12 @@
 
   function chips(found, of, many, pick) {
     const list = mrl.element("p", { class: "legend" });
-    if (many) return list;
-    for (const value of found) {
+    if (many) list.append(`${found.length} values, in colours that come again; point at a line to see its own`);
+    const names = texts(found, 5);
+    for (const [at, value] of many ? [] : found.entries()) {
       const dot = mrl.element("i");
       dot.style.background = of(value);
-      const chip = mrl.element(pick ? "button" : "span", pick ? { type: "button", title: "only these" } : {}, dot, mrl.number(value));
+      const chip = mrl.element(pick ? "button" : "span", pick ? { type: "button", title: "only these" } : {}, dot, names[at]);
       if (pick) chip.addEventListener("click", () => pick(value));
       list.append(chip);
     }
@@ -93,8 +103,8 @@
   function gradient(found) {
     const bar = mrl.element("i", { class: "ramp" });
     bar.style.background = `linear-gradient(to right, ${[0, 0.25, 0.5, 0.75, 1].map(ramp).join(",")})`;
-    return mrl.element("p", { class: "legend" }, mrl.element("span", {}, mrl.number(found[0])), bar,
-      mrl.element("span", {}, mrl.number(found[found.length - 1])));
+    const [first, last] = texts([found[0], found[found.length - 1]], 5);
+    return mrl.element("p", { class: "legend" }, mrl.element("span", {}, first), bar, mrl.element("span", {}, last));
   }
 
   // Black or white, whichever is read better on it.
@@ -103,5 +113,5 @@
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#000" : "#fff";
   }
 
-  mrl.colours = { scale, faint, ink, ramp, axis, continuous, distinct, numeric, logarithmic };
+  mrl.colours = { scale, texts, faint, ink, ramp, axis, continuous, distinct, numeric, logarithmic };
 })();

@@ -134,6 +134,7 @@ window.mrl = (() => {
 
   // A number for people, up to `digits` significant digits.
   function number(value, digits = 5) {
+    if (typeof value === "boolean") return cell(value);
     if (typeof value !== "number") return value === null || value === undefined ? "–" : String(value);
     const size = Math.abs(value);
     if (value !== 0 && (size >= 1e6 || size < 1e-3)) return value.toExponential(digits - 1).replace(/\.?0+e/, "e").replace("e+", "e");
@@ -152,10 +153,12 @@ window.mrl = (() => {
     return `${mantissa.replace(/\.?0+$/, "")}e${Number(exponent)}`;
   }
 
+  const short = (text, length) => (text.length > length ? `${text.slice(0, Math.max(length - 1, 1))}…` : text);
+
   function colour(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   }
 
   addEventListener("DOMContentLoaded", start);
-  return { views, data, known, redraw, script, hover, element, select, checkbox, number, cell, colour };
+  return { views, data, known, redraw, script, hover, element, select, checkbox, number, cell, short, colour };
 })();

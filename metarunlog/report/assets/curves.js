@@ -32,6 +32,11 @@
     const setFar = setting("far", "no");
     const setSmooth = setting("smooth", "none");
 
+    const setAll = setting("all", "no");
+    const most = many ? 12 : 6; // plots that are shown at first
+    const more = mrl.element("button", { type: "button", class: "press" });
+    more.addEventListener("click", () => setAll("yes"));
+
     const grid = mrl.element("div", { class: many ? "plots" : "plots small" });
     const legend = mrl.element("div", { class: "legends" });
     const hint = mrl.element("span", { class: "count" });
@@ -41,17 +46,22 @@
     function draw() {
       close.forEach((one) => one());
       cut = false;
+      const mean = settings.mean === "none" ? "" : settings.mean;
+      // A mean over the values that colours stand for has no colour of its own.
+      const plain = !many || (mean !== "" && (mean === settings.by || (mean === "colour" && settings.by === "none")));
       const by = settings.by === "none" ? "" : settings.by;
       const values = by === "" ? data.ids : data.params[Number(by)][1];
       const scale = mrl.colours.scale(values);
-      const colour = (row) => (many ? scale.of(values[row]) : mrl.colour("accent"));
-      const mean = settings.mean === "none" ? "" : settings.mean;
+      const colour = (row) => (plain ? mrl.colour("accent") : scale.of(values[row]));
       const groups = mrl.groups.rows(data, mean, by);
-      legend.replaceChildren(...(many && !(mean === "colour" && by === "") ? [scale.legend(pickValue(by))] : []));
+      legend.replaceChildren(...(plain ? [] : [scale.legend(pickValue(by))]));
       grid.replaceChildren();
       const clock = clocks.find((metric) => metric.name === settings.over);
       const metrics = clock ? data.metrics.filter((metric) => metric !== clock).map((metric) => mrl.groups.over(metric, clock)) : data.metrics;
-      close = metrics.map(onOneAxis).map((metric) => linesOf(metric, groups)).filter((metric) => metric.lines.length).map((metric) => {
+      const few = settings.all === "yes" || metrics.length <= most + 2 ? metrics : metrics.slice(0, most);
+      more.hidden = few.length === metrics.length;
+      more.textContent = `Show all ${metrics.length} metrics`;
+      close = few.map(onOneAxis).map((metric) => linesOf(metric, groups)).filter((metric) => metric.lines.length).map((metric) => {
         const what = metric.lines.length === 1 ? "line" : "lines";
         const label = `${metric.name} over ${metric.xlabel}, ${metric.lines.length} ${what}`;
         const box = mrl.element("div", { class: "canvas", role: "img", "aria-label": label });
@@ -59,7 +69,8 @@
         return plot(box, metric, colour);
       });
       if (!close.length) grid.append(mrl.element("p", { class: "hint" }, "No run is left by the filter."));
-      const notes = [mean === "" ? "" : settings.median === "yes" ? "a line is a median, its band the middle half" : "a line is a mean, its band one standard deviation", cut && settings.far === "no" ? "far outliers are cut off" : ""];
+      const flat = settings.logy === "yes" ? few.filter((metric) => metric.lines.every((line) => line.y.every((y) => !(y > 0)))) : [];
+      const notes = [flat.length ? `no logarithm: ${flat.map((metric) => metric.name).join(", ")}` : "", mean === "" ? "" : settings.median === "yes" ? "a line is a median, its band the middle half" : "a line is a mean, its band one standard deviation", cut && settings.far === "no" ? "far outliers are cut off" : ""];
       hint.textContent = notes.filter(Boolean).join("; ");
     }
 
@@ -100,8 +111,8 @@
         if (!there.length) continue;
         let [line] = there;
         if (there.length > 1) {
-          const [mean, low, high] = mrl.groups.spread(metric.x, there.map((one) => one.ys), settings.median === "yes");
-          line = { row: line.row, ys: mean, band: [low, high] };
+          const [mean, low, high, counts] = mrl.groups.spread(metric.x, there.map((one) => one.ys), settings.median === "yes");
+          line = { row: line.row, ys: mean, band: [low, high], counts: counts.slice(from) };
         }
         lines.push({ ...line, ys: shown(line.ys, null), band: line.band?.map((ys) => shown(ys, undefined)), rows: there.map((one) => one.row) });
       }
@@ -115,7 +126,7 @@
       cut = cut || Boolean(far);
       const limits = settings.far === "yes" ? null : far ?? (log ? null : mrl.plot.bandLimits(values, lines));
       const series = lines.map((line) => ({
-        stroke: colour(line.row), width: many ? (line.band ? 2 : 1.25) : 1.75, points: { show: few(line.ys), size: 5 },
+        stroke: colour(line.row), width: many ? (line.band ? 2 : 1.25) : 1.75, points: { show: single(line.ys), size: 5 },
       }));
       const banded = lines.filter((line) => line.band);
       const bands = banded.map((line, at) => {
@@ -128,10 +139,10 @@
         data: [metric.x, ...lines.map((line) => line.ys), ...banded.flatMap((line) => line.band)],
         options: {
           scales: {
-            x: { time: false, ...(logx ? { distr: 3 } : {}) },
-            y: log ? { distr: 3 } : { range: mrl.plot.linearRange(limits) },
+            x: { time: false, ...(logx ? { distr: 3, range: mrl.plot.logRange } : {}) },
+            y: log ? { distr: 3, range: mrl.plot.logRange } : { range: mrl.plot.linearRange(limits) },
           },
-          axes: mrl.plot.axes({ xlabel: metric.xlabel }),
+          axes: mrl.plot.axes({ xlabel: metric.xlabel, xlog: logx, ylog: log, whole: metric.x.every(Number.isInteger) }),
           series: [{}, ...series, ...edges],
           bands,
           hooks: { draw: [(u) => ends(u, metric.x, lines, colour)] },
@@ -145,7 +156,7 @@
       });
     }
 
-    const few = (ys) => { let count = 0; for (const y of ys) if (y !== undefined && y !== null && (count += 1) > 1) return false; return true; };
+    const single = (ys) => { let count = 0; for (const y of ys) if (y !== undefined && y !== null && (count += 1) > 1) return false; return true; };
 
     // A cross where a run turned into nan or inf: above its last value.
     function ends(u, axis, lines, colour) {
@@ -183,11 +194,13 @@
       const { line, index } = best;
       const id = data.ids[line.row];
       const lost = line.end ? [`turned ${line.end.kind} at ${metric.xlabel} ${mrl.number(line.end.x)}`] : [];
-      const off = line.band ? ` ± ${mrl.number((line.band[1][index] ?? line.ys[index]) - line.ys[index], 3)}` : "";
+      const off = line.band && line.counts[index] > 1 ? ` ± ${mrl.number((line.band[1][index] ?? line.ys[index]) - line.ys[index], 3)}` : "";
       const value = `${metric.name} ${mrl.number(line.ys[index])}${off} at ${metric.xlabel} ${mrl.number(metric.x[index])}`;
-      if (line.rows.length > 1) return { id, ids: line.rows.map((row) => data.ids[row]), lines: [`${line.rows.length} runs`, value, ...mrl.plot.shared(data, line.rows)] };
+      if (line.rows.length > 1) return { id, ids: line.rows.map((row) => data.ids[row]), lines: [among(line.counts[index], line.rows.length), value, ...mrl.plot.shared(data, line.rows)] };
       return { id, lines: [...(many ? [id] : []), value, ...mrl.plot.params(data, line.row), ...lost] };
     }
+
+    const among = (count, all) => (count === all ? `${all} runs` : `${count} of ${all} runs: the others have no value here`);
 
     function trace(u, context, x, ys, stroke) {
       for (const [style, width] of [[mrl.colour("panel"), 6], [stroke, 3]]) {
@@ -218,7 +231,7 @@
         ...(clocks.length ? [mrl.select("Over", [["step", "step"], ...clocks.map((metric) => [metric.name, metric.name])], setOver, settings.over)] : []),
         box("log x", "logx", setLogX), box("log y", "logy", setLogY), box("all outliers", "far", setFar), hint));
     }
-    root.append(legend, grid);
+    root.append(legend, grid, more);
     draw();
     return draw;
   };

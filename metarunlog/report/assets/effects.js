@@ -69,9 +69,9 @@
           cursor: { points: { show: false }, x: false, y: false, drag: { x: false, y: false } },
           scales: {
             x: { time: false, range: axis.slots ? [-0.5, width - 0.5] : [-0.04, 1.04] },
-            y: log ? { distr: 3 } : { range: mrl.plot.linearRange(null) },
+            y: log ? { distr: 3, range: mrl.plot.logRange } : { range: mrl.plot.linearRange(null) },
           },
-          axes: mrl.plot.axes({ xsplits: ticks, xvalues: () => labels }),
+          axes: mrl.plot.axes({ ylog: log, xsplits: ticks, xvalues: (u) => labels.map((text) => mrl.short(text, Math.floor(u.width / (labels.length + 1) / 7))) }),
           series: [{}, { paths: () => null, points: { show: true, size: points.length > 500 ? 4 : 8.5, width: 1.25, stroke: accent, fill: mrl.colour("accent-soft") } }],
           hooks: { draw: [(u) => medians(u, points, axis), (u) => triangles(u, points.filter(beyond), beyond, spot)] },
         },

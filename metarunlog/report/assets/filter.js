@@ -2,14 +2,14 @@
 // operator between them must all hold; a word that is no column is looked for in the row. Nothing is ever executed.
 "use strict";
 (() => {
-  const OPERATORS = ["**", "//", "==", "!=", "<=", ">=", "<", ">", "=", "+", "-", "*", "/", "%", "(", ")", "[", "]", ","];
+  const OPERATORS = ["&&", "||", "**", "//", "==", "!=", "<=", ">=", "<", ">", "=", "+", "-", "*", "/", "%", "(", ")", "[", "]", ","];
   const COMPARE = {
     "<": (c) => c < 0, ">": (c) => c > 0, "<=": (c) => c <= 0, ">=": (c) => c >= 0,
     "=": (c) => c === 0, "==": (c) => c === 0, "!=": (c) => c !== 0,
   };
   const CONSTANTS = { true: true, false: false, none: null, null: null, nan: { n: "nan" }, inf: Infinity };
   const NUMBER = /^(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(?![\p{L}\p{N}_.])/u;
-  const WORD = /^[^\s()[\],<>=!"'`+*%]+/u;
+  const WORD = /^[^\s()[\],<>=!"'`+*%&|]+/u;
 
   function tokens(text, names) {
     const found = [];
@@ -31,10 +31,10 @@
       else if (NUMBER.test(rest)) {
         const raw = rest.match(NUMBER)[0];
         take("number", raw.length, raw);
-      } else if (operator) take(operator, operator.length, operator);
+      } else if (operator) take({ "&&": "and", "||": "or" }[operator] ?? operator, operator.length, operator);
       else {
         const match = rest.match(WORD);
-        if (!match) throw new Error(`${rest[0]} is not understood`);
+        if (!match || !/[\p{L}\p{N}]/u.test(match[0])) throw new Error(`${rest[0]} is not understood`);
         take("word", match[0].length, match[0]);
       }
     }
@@ -91,13 +91,15 @@
         if (!operator) break;
         const left = nodes[nodes.length - 1];
         if (operator === "in") {
-          const among = members();
-          tests.push((row) => among.some((one) => compare(left(row), one(row)) === 0) !== inverse);
+          tests.push(membership(left, inverse));
           break;
         }
-        const rights = [sum()];
-        while ("= == !=".split(" ").includes(operator) && next(",")) rights.push(sum());
+        const equality = ["=", "==", "!="].includes(operator);
+        const side = () => (equality && left.column === "id" ? ids() : [sum()]);
+        const rights = side();
+        while (equality && next(",")) rights.push(...side());
         nodes.push(rights[0]);
+        rights.forEach((right) => check(left, right, operator));
         tests.push(operator === "!="
           ? (row) => rights.every((right) => compare(left(row), right(row)) !== 0)
           : (row) => rights.some((right) => { const c = compare(left(row), right(row)); return c !== null && COMPARE[operator](c); }));
@@ -105,9 +107,44 @@
       return tests.length ? (row) => tests.every((test) => test(row)) : truth(nodes[0]);
     }
 
+    // What can never be true is a mistake: a comparison without a column, or of numbers with text.
+    function check(left, right, operator) {
+      if (left.search !== undefined && right.search !== undefined) {
+        const word = [left, right].find((node) => node() instanceof String) ?? left;
+        throw new Error(unknown(word.search, [...columns.keys()]));
+      }
+      const [name, constant] = left.column ? [left.column, right] : [right.column, left];
+      if (!name || constant.search === undefined || constant() === null || constant().n || operator === "!=") return;
+      const values = columns.get(name).filter((value) => value !== null && value.n !== "nan");
+      if (values.length && values.every((value) => compare(value, constant()) === null)) throw new Error(`${name} is never text such as ${constant.search}`);
+    }
+
+    // After `id =`: a number or a range of them, as --only has it.
+    function ids() {
+      const first = next("number");
+      if (!first || !peek("-") || list[at + 1]?.kind !== "number") {
+        if (first) at -= 1;
+        return [sum()];
+      }
+      at += 1;
+      const [low, high] = [Number(first.value), Number(next("number").value)];
+      if (!(high >= low && high - low < 1e6)) throw new Error(`${low}-${high} is no range`);
+      return [...Array(high - low + 1).keys()].map((k) => constant(low + k, String(low + k)));
+    }
+
+    function membership(left, inverse) {
+      const listed = peek("[", "(") ? members() : peek("word") && list[at].value === "range" ? range() : null;
+      if (!listed) { // in a param that is a list
+        const right = sum();
+        if (!right.column) throw new Error("in needs a list, such as [1, 2]");
+        return (row) => listOf(right(row)).some((one) => compare(left(row), one) === 0) !== inverse;
+      }
+      if (left.search !== undefined && listed.every((one) => one.search !== undefined)) throw new Error(unknown(left.search, [...columns.keys()]));
+      return (row) => listed.some((one) => compare(left(row), one(row)) === 0) !== inverse;
+    }
+
     function members() {
-      const close = next("[") ? "]" : next("(") ? ")" : null;
-      if (!close) throw new Error("in needs a list, such as [1, 2]");
+      const close = next("[") ? "]" : next("(") ? ")" : need("(");
       const found = [];
       while (!peek(close)) {
         found.push(sum());
@@ -115,6 +152,15 @@
       }
       need(close);
       return found;
+    }
+
+    function range() {
+      at += 1;
+      const ends = members().map((node) => node(0));
+      const [first, last, step = 1] = ends.length === 1 ? [0, ends[0]] : ends;
+      const count = Math.ceil((last - first) / step);
+      if (!(count < 1e6)) throw new Error("range needs one to three numbers, and may have a million values");
+      return [...Array(Math.max(count, 0)).keys()].map((k) => constant(first + k * step, String(first + k * step)));
     }
 
     const arithmetic = (left, right, operate) => (row) => {
@@ -153,12 +199,18 @@
         need(")");
         return inner;
       }
+      if (token.kind === "[") { // as params that are lists are shown
+        at -= 1;
+        const parts = members().map((node) => node(0));
+        const text = `[${parts.map((part) => (typeof part === "number" ? String(part) : JSON.stringify(part))).join(", ")}]`;
+        return constant(text, text);
+      }
       if (token.kind === "text") return constant(token.value, token.value);
       if (token.kind === "number") return constant(Number(token.value), token.value);
       if (token.kind === "name") {
         const column = columns.get(token.value);
         if (!column) throw new Error(`there is no column ${token.value}`);
-        return (row) => column[row];
+        return Object.assign((row) => column[row], { column: token.value });
       }
       if (token.kind !== "word") throw new Error(`${token.value} is not expected here`);
       const lower = token.value.toLowerCase();
@@ -186,8 +238,45 @@
     : value.n !== undefined ? (value.n === "-inf" ? -Infinity : Infinity) : value);
   const asNumber = (value) => (typeof value === "number" ? value : value.trim() === "" || Number.isNaN(Number(value)) ? null : Number(value));
 
+  function listOf(value) {
+    try {
+      const found = JSON.parse(value);
+      return Array.isArray(found) ? found : [];
+    } catch {
+      return [];
+    }
+  }
+
+  function unknown(word, names) {
+    const close = (name) => distance(name.toLowerCase(), word.toLowerCase()) <= (word.length > 3 ? 2 : 1);
+    const near = names.filter((name) => name.startsWith(`${word}.`) || close(name));
+    const known = `there are ${names.slice(0, 5).join(", ")}${names.length > 5 ? ", …" : ""}`;
+    return `there is no column ${word}; ${near.length ? `did you mean ${near.slice(0, 3).join(", ")}?` : known}`;
+  }
+
+  // How many letters to change, add or leave out.
+  function distance(a, b) {
+    let last = [...Array(b.length + 1).keys()];
+    for (let i = 1; i <= a.length; i += 1) {
+      const now = [i];
+      for (let j = 1; j <= b.length; j += 1) now.push(Math.min(last[j] + 1, now[j - 1] + 1, last[j - 1] + (a[i - 1] !== b[j - 1])));
+      last = now;
+    }
+    return last[b.length];
+  }
+
   // A test of rows by their number. `columns`: name -> values; `rowText(row)`: all of a row in lower case. Throws an Error
   // that says what is wrong.
   mrl.filter = (text, columns, rowText) => (text.trim() ? parse(text, columns, rowText) : () => true);
+  // With brackets where `and` behind it would change what it says.
+  mrl.filter.closed = (text, names) => {
+    let depth = 0;
+    for (const { kind } of tokens(text, names)) {
+      if (kind === "(" || kind === "[") depth += 1;
+      if (kind === ")" || kind === "]") depth -= 1;
+      if (kind === "or" && depth === 0) return `(${text})`;
+    }
+    return text;
+  };
   mrl.filter.quote = (name) => (/^[\p{L}_][\p{L}\p{N}_.]*$/u.test(name) && !/^(and|or|not|in)$/.test(name) ? name : `\`${name}\``);
 })();

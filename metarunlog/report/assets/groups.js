@@ -16,16 +16,17 @@
     return [...found.values()];
   }
 
-  // Mean and one standard deviation to both sides, or median and the middle half, at each place at which a line has a value.
+  // Mean and one standard deviation to both sides, or median and the middle half, at each place at which a line has a value;
+  // and of how many lines.
   // A line is taken as straight between its points. `lines` have values on one axis `x`; undefined joins, null is a gap.
   function spread(x, lines, median) {
     const filled = lines.map((ys) => fill(x, ys));
-    const made = [new Array(x.length), new Array(x.length), new Array(x.length)];
+    const made = [new Array(x.length), new Array(x.length), new Array(x.length), new Array(x.length)];
     for (let k = 0; k < x.length; k += 1) {
       if (!lines.some((ys) => ys[k] !== undefined && ys[k] !== null)) continue;
       const known = Float64Array.from(filled.map((ys) => ys[k]).filter((y) => y !== null));
       const three = median ? quartiles(known.sort()) : deviation(known);
-      made.forEach((values, at) => { values[k] = three[at]; });
+      [...three, known.length].forEach((value, at) => { made[at][k] = value; });
     }
     return made;
   }

@@ -6,7 +6,10 @@
   // The slots of a param: [{text, values}], in order. Ranges hold about as many values each.
   function slots(values, rows) {
     const found = mrl.colours.distinct(rows.map((row) => values[row]));
-    if (found.length <= MOST || !mrl.colours.numeric(found)) return found.map((value) => ({ text: mrl.number(value, 4), values: [value] }));
+    if (found.length <= MOST || !mrl.colours.numeric(found)) {
+      const texts = mrl.colours.texts(found);
+      return found.map((value, at) => ({ text: texts[at], values: [value] }));
+    }
     const each = found.length / 12;
     return [...Array(12).keys()].map((at) => {
       const part = found.slice(Math.round(at * each), Math.round((at + 1) * each));
@@ -25,15 +28,11 @@
     const medians = cells.map((line) => line.map((values) => (values.length ? mrl.groups.quartiles(values.sort((a, b) => a - b))[0] : null)));
     const known = medians.flat().filter((value) => value !== null);
     const scale = known.length ? mrl.colours.continuous(mrl.colours.distinct(known), mrl.plot.farLimits(known)) : null;
-    const narrow = (...parts) => {
-      for (const [param, slot] of parts) {
-        const [first, last] = [slot.values[0], slot.values[slot.values.length - 1]];
-        if (slot.values.length > 1) mrl.narrow.between(data.params[param][0], first, last);
-        else mrl.narrow.to(data.params[param][0], first);
-      }
-    };
+    const narrow = (...parts) => mrl.narrow.all(parts.map(([param, slot]) => (slot.values.length > 1
+      ? [data.params[param][0], "between", [slot.values[0], slot.values[slot.values.length - 1]]]
+      : [data.params[param][0], "to", slot.values])));
     const head = (slot, param, scope) => {
-      const button = mrl.element("button", { type: "button", class: "sort plain" }, slot.text);
+      const button = mrl.element("button", { type: "button", class: "sort plain", title: slot.text }, slot.text);
       button.addEventListener("click", () => narrow([param, slot]));
       return mrl.element("th", { scope }, button);
     };

@@ -11,8 +11,6 @@
     return made;
   }
 
-  const short = (text, length) => (text.length > length ? text.slice(0, length - 1) + "…" : text);
-
   mrl.views.parallel = (root, data) => {
     const first = data.metrics.findIndex((metric) => metric.name === mrl.address.get("parallel.metric"));
     const state = { metric: Math.max(first, 0) };
@@ -26,7 +24,7 @@
       const scale = known.length ? mrl.colours.continuous(mrl.colours.distinct(known), mrl.plot.farLimits(known)) : null;
       const axes = data.params.map(([name, values]) => ({ name, column: name, values, ...mrl.colours.axis(values) }));
       if (scale) axes.push({ name: mrl.metricName(metric), column: `${metric.name}.${metric.stat}`, values: metric.values, ...scale });
-      const left = 16 + 7 * Math.max(3, ...axes[0].ticks.map(([, text]) => short(text, 12).length));
+      const left = 16 + 7 * Math.max(3, ...axes[0].ticks.map(([, text]) => mrl.short(text, 12).length));
       const width = Math.max(box.clientWidth, left + RIGHT + NARROWEST * (axes.length - 1));
       const x = (at) => left + (axes.length > 1 ? (at * (width - left - RIGHT)) / (axes.length - 1) : 0);
       const y = (share) => HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM);
@@ -53,9 +51,9 @@
         picture.append(svg("line", { x1: x(at), x2: x(at), y1: TOP, y2: HEIGHT - BOTTOM, class: "axis" }));
         const end = at === axes.length - 1 ? "end" : at === 0 ? "start" : "middle";
         const from = at === axes.length - 1 ? width - 4 : at === 0 ? 4 : x(at);
-        picture.append(svg("text", { x: from, y: 16, "text-anchor": end, class: "name" }, short(axis.name, 24)));
+        picture.append(svg("text", { x: from, y: 16, "text-anchor": end, class: "name" }, mrl.short(axis.name, 24)));
         for (const [share, text] of axis.ticks) {
-          picture.append(svg("text", { x: x(at) - 6, y: y(share) + 4, "text-anchor": "end" }, short(text, 12)));
+          picture.append(svg("text", { x: x(at) - 6, y: y(share) + 4, "text-anchor": "end" }, mrl.short(text, 12)));
         }
       });
       if (mrl.chosen.canFilter()) axes.forEach((axis, at) => {

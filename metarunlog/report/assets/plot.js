@@ -3,15 +3,35 @@
 mrl.plot = (() => {
   const FONT = "12px system-ui, sans-serif";
 
-  function axes({ xvalues, xsplits, xlabel }) {
+  // Ticks of a logarithmic axis: powers of ten, or between few of them also 2 and 5 times these.
+  function logSplits(low, high) {
+    const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
+    const step = Math.ceil((last - first) / 8);
+    const found = [];
+    for (let power = first; power <= last; power += step) {
+      for (const times of step === 1 && last - first <= 3 ? [1, 2, 5] : [1]) found.push(times * 10 ** power);
+    }
+    return found.filter((tick) => tick >= low && tick <= high);
+  }
+  const LOG = { splits: (u, axis, low, high) => logSplits(low, high), filter: (u, splits) => splits };
+  const WHOLE = [...Array(16).keys()].flatMap((power) => [1, 2, 5].map((times) => times * 10 ** power));
+
+  function logRange(u, low, high) {
+    if (low === null || high === null) return [1, 10];
+    const air = Math.max((high / low) ** 0.04, 1.02);
+    return [low / air, high * air];
+  }
+
+  // `xlog`, `ylog`: logarithmic; `whole`: x counts, so that there are no ticks between two whole numbers.
+  function axes({ xvalues, xsplits, xlabel, xlog, ylog, whole }) {
     const text = mrl.colour("muted");
     const lines = { stroke: mrl.colour("line"), width: 1 };
     const common = { stroke: text, font: FONT, labelFont: FONT, grid: lines, ticks: { ...lines, size: 4 } };
     const labels = (values) => values.map((value) => (value === null ? "" : mrl.number(value, 4)));
     return [
       { ...common, size: xlabel ? 28 : 32, gap: 4, label: xlabel, labelSize: 18, values: xvalues || ((u, values) => labels(values)),
-        ...(xsplits ? { splits: () => xsplits, grid: { show: false } } : {}) },
-      { ...common, gap: 4, values: (u, values) => labels(values),
+        ...(xlog ? LOG : whole ? { incrs: WHOLE } : {}), ...(xsplits ? { splits: () => xsplits, grid: { show: false } } : {}) },
+      { ...common, gap: 4, values: (u, values) => labels(values), ...(ylog ? LOG : {}),
         size: (u, values) => (values ? 18 + 7 * Math.max(3, ...values.map((value) => value.length)) : 40) },
     ];
   }
@@ -160,5 +180,5 @@ mrl.plot = (() => {
     return alike.map(([name, values]) => `${name} ${mrl.number(values[rows[0]])}`);
   }
 
-  return { axes, linearRange, outlierLimits, lineLimits, bandLimits, farLimits, make, params, shared };
+  return { axes, logSplits, logRange, linearRange, outlierLimits, lineLimits, bandLimits, farLimits, make, params, shared };
 })();

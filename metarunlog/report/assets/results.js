@@ -141,6 +141,7 @@
     const count = mrl.element("span", { class: "count", role: "status" });
     const unpick = mrl.element("button", { type: "button", class: "press", hidden: "" });
 
+    let understood = "";
     function filter(text) {
       try {
         const test = mrl.filter(text, byName, rowText);
@@ -149,12 +150,13 @@
         input.removeAttribute("aria-invalid");
       } catch (error) {
         input.setAttribute("aria-invalid", "true");
-        count.textContent = error.message;
+        count.textContent = `${error.message}${understood ? ` (shown: ${understood})` : ""}`;
         return;
       }
-      mrl.address.set("where", text.trim());
+      understood = text.trim();
+      mrl.address.set("where", understood);
       update();
-      mrl.chosen.keep(text.trim() ? new Set(shown.map((row) => data.ids[row])) : null);
+      mrl.chosen.keep(understood ? new Set(shown.map((row) => data.ids[row])) : null);
     }
 
     function update() {
@@ -166,7 +168,11 @@
     }
 
     input.addEventListener("input", () => filter(input.value));
-    document.addEventListener("mrl-filter", ({ detail }) => { input.value = detail(input.value); filter(input.value); });
+    document.addEventListener("mrl-filter", ({ detail }) => {
+      const said = input.hasAttribute("aria-invalid") ? understood : input.value.trim();
+      input.value = detail(said, byName.keys());
+      filter(input.value);
+    });
     unpick.addEventListener("click", mrl.chosen.unpick);
 
     function picked() {
@@ -231,7 +237,8 @@
     // --- CSV ---
     function csv() {
       const quoted = (value) => (/[",\n\r]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
-      const exact = (value) => (value === null ? "" : typeof value === "object" ? value.n : mrl.cell(value, 17, 1e21));
+      const exact = (value) => (value === null ? "" : typeof value === "object" ? value.n
+        : typeof value === "boolean" ? mrl.cell(value) : String(value));
       const lines = [visible().map((column) => column.name), ...shown.map((row) => visible().map((column) => exact(column.values[row])))];
       return lines.map((line) => line.map((value) => quoted(String(value))).join(",") + "\n").join("");
     }
@@ -272,6 +279,7 @@
     if (input.value) filter(input.value);
     else update();
     if (hidden.size) hide();
+    mrl.chosen.forget((id) => !data.ids.includes(id));
     picked();
     return null;
   };
