@@ -32,8 +32,31 @@ mrl.plot = (() => {
       { ...common, size: xlabel ? 28 : 32, gap: 4, label: xlabel, labelSize: 18, values: xvalues || ((u, values) => labels(values)),
         ...(xlog ? LOG : whole ? { incrs: WHOLE } : {}), ...(xsplits ? { splits: () => xsplits, grid: { show: false } } : {}) },
       { ...common, gap: 4, values: (u, values) => labels(values), ...(ylog ? LOG : {}),
-        size: (u, values) => (values ? 18 + 7 * Math.max(3, ...values.map((value) => value.length)) : 40) },
+        size: (u, values) => (values ? 18 + 7 * Math.max(3, ...values.map((value) => value.length)) : 48) },
     ];
+  }
+
+  // uPlot has no ticks for numbers of more than 17 digits, which runs that diverge reach: drawn by hand.
+  function farTicks(u, log) {
+    const { min, max } = u.scales.y;
+    if (!(Math.max(Math.abs(min), Math.abs(max)) >= 1e16)) return;
+    const context = u.ctx;
+    const ratio = devicePixelRatio;
+    context.save();
+    context.font = `${12 * ratio}px system-ui, sans-serif`;
+    context.fillStyle = mrl.colour("muted");
+    context.strokeStyle = mrl.colour("line");
+    context.textAlign = "right";
+    context.textBaseline = "middle";
+    for (const tick of log ? logSplits(min, max) : [0, 0.25, 0.5, 0.75, 1].map((share) => min + share * (max - min))) {
+      const y = u.valToPos(tick, "y", true);
+      context.fillText(mrl.number(tick, 2), u.bbox.left - 8 * ratio, y);
+      context.beginPath();
+      context.moveTo(u.bbox.left, y);
+      context.lineTo(u.bbox.left + u.bbox.width, y);
+      context.stroke();
+    }
+    context.restore();
   }
 
   // A linear range with a little air; `limits` cuts off what would flatten all the rest.
@@ -133,6 +156,7 @@ mrl.plot = (() => {
     document.addEventListener("mrl-hover", onHover);
     document.addEventListener("mrl-pick", draw);
     u.hooks.draw = [...(u.hooks.draw || []), draw];
+    u.hooks.drawAxes = [() => farTicks(u, u.scales.y.distr === 3)];
     u.over.addEventListener("pointermove", (event) => {
       const place = u.over.getBoundingClientRect();
       const [left, top] = [event.clientX - place.left, event.clientY - place.top];
