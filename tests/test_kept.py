@@ -101,6 +101,7 @@ def made_pages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         made.append(number)
         return page(self, number, overview, subexps)
 
+    monkeypatch.setattr(pages, "ONE_PAGE", 2)
     monkeypatch.setattr(pages, "PAGE_SUBEXPS", 2)
     monkeypatch.setattr(pages, "CHUNK_SUBEXPS", 1)
     monkeypatch.setattr(pages.Book, "page", noted)

@@ -300,16 +300,19 @@ def many(count: int) -> Report:
     return Report("p", 1, overview=(("results", ({"type": "view", "header": None, "data": data},)),), subexps=subexps)
 
 
-def test_pages_of_two_hundred() -> None:
-    built = whole(many(401))
-    assert [name for name in built if "/" not in name] == ["index.html", "page-2.html", "page-3.html"]
+def test_pages_of_a_hundred_past_two_hundred() -> None:
+    assert [name for name in whole(many(200)) if "/" not in name] == ["index.html"]
+    built = whole(many(201))
+    names = ["index.html", "page-2.html", "page-3.html"]
+    assert [name for name in built if "/" not in name] == names
     index, second = built["index.html"].decode(), built["page-2.html"].decode()
-    assert 'id="sub-200"' in index and 'id="sub-201"' not in index and 'id="sub-201"' in second
-    assert 'href="#sub-200"' in index and 'href="page-2.html#sub-201"' not in index  # a script shows that row
+    assert 'id="sub-100"' in index and 'id="sub-101"' not in index and 'id="sub-101"' in second
+    assert 'href="#sub-100"' in index and 'href="page-2.html#sub-200"' in index
+    assert "sub-201" not in index  # a script shows that row
     known = json.loads(built["data/runs.js"].removeprefix(b'mrl.data({"runs":').removesuffix(b"});\n"))
-    assert (len(known["ids"]), known["names"], set(known["states"])) == (401, ["done"], {0})
-    assert (known["pages"], known["each"]) == (["index.html", "page-2.html", "page-3.html"], 200)
-    assert "201–400" in index and "<table" not in second
+    assert (len(known["ids"]), known["names"], set(known["states"])) == (201, ["done"], {0})
+    assert (known["pages"], known["each"]) == (names, 100)
+    assert "101–200" in index and "<table" not in second
 
 
 def test_the_same_report_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from metarunlog.report.model import Block, Report, Section, SubExp
 if TYPE_CHECKING:
     import jinja2
 
-PAGE_SUBEXPS = 200
+ONE_PAGE = 200  # so many sub-experiments stand on one page;
+PAGE_SUBEXPS = 100  # of more, each page has so many
 CHUNK_SUBEXPS = 25  # sub-experiments whose plot data share a file; all are of one page
 
 RUNS = "data/runs.js"
@@ -75,7 +76,8 @@ class Book:
     def __init__(self, report: Report) -> None:
         subs = report.subexps
         self.report = report
-        self.chunks = [subs[at : at + PAGE_SUBEXPS] for at in range(0, len(subs), PAGE_SUBEXPS)] or [()]
+        self.each = ONE_PAGE if len(subs) <= ONE_PAGE else PAGE_SUBEXPS
+        self.chunks = [subs[at : at + self.each] for at in range(0, len(subs), self.each)] or [()]
         self.names = [page_name(report, number) for number in range(len(self.chunks))]
         self.varying = shown.varying(subs)
         self.links = [_page_link(name, chunk) for name, chunk in zip(self.names, self.chunks)]
@@ -90,7 +92,7 @@ class Book:
         extras = prepare.Extras()
         first, name = number == 0, self.names[number]
         runs = [RUNS] if first and self.states else []
-        places = {sub.id: at // PAGE_SUBEXPS for at, sub in enumerate(self.report.subexps)} if first else {}
+        places = {sub.id: at // self.each for at, sub in enumerate(self.report.subexps)} if first else {}
         text = (
             _environment()
             .get_template("page.html")
@@ -103,7 +105,7 @@ class Book:
                 here=name,
                 first=first,
                 overview=_overview(overview, self.report.stale, extras),
-                subexps=[_subexp(sub, number * PAGE_SUBEXPS + at, extras) for at, sub in enumerate(subexps)],
+                subexps=[_subexp(sub, number * self.each + at, extras) for at, sub in enumerate(subexps)],
                 anchor=lambda id: _anchor(id, self.names[places[id]] if id in places else None, name),
             )
         )
@@ -125,7 +127,7 @@ class Book:
             "names": states,
             "states": [states.index(state) for state in self.states.values()],
             "pages": self.names,
-            "each": PAGE_SUBEXPS,
+            "each": self.each,
         }
         return json.dumps(known, separators=(",", ":"))
 
