@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,15 +159,15 @@ def sample(root: Path) -> tuple[Report, Path]:
     return report, outdir
 
 
-def sweep(count: int) -> Report:
-    """A results table of so many sub-experiments, as from logs with two metrics."""
+def sweep(count: int, names: Sequence[str] = ("lr", "opt", "seed")) -> Report:
+    """A results table of so many sub-experiments with three params, as from logs with two metrics."""
     import pandas as pd
 
     from metarunlog.analysis import overview
 
     ids = [f"{n:03d}" for n in range(1, count + 1)]
     points = [(lr, opt, seed) for seed in range(count) for lr in (0.1, 0.01, 0.001) for opt in ("adam", "sgd")]
-    params = {id: dict(zip(("lr", "opt", "seed"), point)) for id, point in zip(ids, points)}
+    params = {id: dict(zip(names, point)) for id, point in zip(ids, points)}
     loss = [round(1 / (n + 1) + n % 7, 4) for n in range(count)]
     found = {"loss": dict(zip(overview.sweep.STATS, (loss, [x / 2 for x in loss], [math.inf] + [9.5] * (count - 1))))}
     found["acc"] = {name: [math.nan] + [n / count for n in range(1, count)] for name in overview.sweep.STATS}

@@ -298,6 +298,24 @@ def test_columns_are_chosen_and_copied(page: Page, url: str) -> None:
     assert page.js("return mrl.csv()").splitlines() == [header, *rows]
 
 
+def test_params_named_as_other_columns(page: Page, tmp_path: Path) -> None:
+    page.open(write(sweep(4, names=("id", "loss", "state")), tmp_path))
+    ready(page)
+    page.js(TYPE, "id == 0.1 and loss == sgd and loss.min < 1")  # the params
+    assert ids(page) == ["002"]
+    choose = """const labels = [...document.querySelectorAll('.menu label')];
+        labels.filter(l => l.textContent.trim() === arguments[0])[arguments[1]].querySelector('input').click()"""
+    heads = """return [...document.querySelectorAll('table.results th[data-name]')].filter(th => !th.hidden)
+        .map(th => th.dataset.name)"""
+    page.js(choose, "loss", 0)
+    page.js(choose, "min", 0)
+    assert page.js(heads) == ["id", "id", "state", "loss.last", "loss.max", "acc.last", "acc.max"]
+    page.js(choose, "loss", 1)
+    assert page.js(heads) == ["id", "id", "state", "acc.last", "acc.max"]
+    page.js("document.querySelectorAll('th[data-name=id] button')[1].click()")
+    assert page.errors() == []
+
+
 def test_csv_has_all_digits_and_quotes(page: Page, long: str) -> None:
     page.open(long)
     ready(page)

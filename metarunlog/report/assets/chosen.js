@@ -23,6 +23,8 @@
     event.preventDefault();
     mrl.address.set("at", place.id);
     place.scrollIntoView();
+    if (!place.hasAttribute("tabindex")) place.setAttribute("tabindex", "-1");
+    place.focus({ preventScroll: true }); // as the browser does it for an anchor
   });
   addEventListener("DOMContentLoaded", () => {
     const at = mrl.address.get("at");

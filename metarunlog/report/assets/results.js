@@ -12,8 +12,9 @@
     const body = table.tBodies[0];
     const runs = mrl.runs();
     const columns = columnsOf(data, runs);
-    const byName = new Map(columns.map((column) => [column.name, column.values]));
-    const headers = new Map([...table.querySelectorAll("th[data-name]")].map((th) => [th.dataset.name, th]));
+    // A param comes before the run's own columns, should it have the name of one.
+    const byName = new Map([...columns].sort((a, b) => Number(a.param) - Number(b.param)).map((column) => [column.name, column.values]));
+    const headers = [...table.querySelectorAll("th[data-name]")];
     let matches = () => true;
     let order = data.ids.map((_, row) => row);
     let shown = order; // those of them that the filter leaves
@@ -22,7 +23,7 @@
     const sizes = mrl.element("colgroup");
     table.prepend(sizes);
 
-    columns.forEach((column) => { column.header = headers.get(column.name); });
+    columns.forEach((column, at) => { column.header = headers[at]; });
     // Of the params, the run and the metrics, those that are not hidden.
     const visible = () => columns.filter((column) => !column.header.hidden);
 
@@ -38,7 +39,7 @@
 
     function cellOf(column, row) {
       const value = column.values[row];
-      if (column.name === "id") {
+      if (column.id) {
         const name = runs.href(value) ? mrl.element("a", { href: runs.href(value) }, value) : value;
         return mrl.element("th", { scope: "row" }, name);
       }
@@ -198,7 +199,7 @@
     const hidden = new Set(mrl.address.get("hide").split("|").filter(Boolean));
     function hide() {
       for (const column of columns) {
-        column.header.hidden = [column.name, column.metric, column.stat].some((part) => part && hidden.has(part));
+        column.header.hidden = column.parts.some((part) => hidden.has(part));
       }
       const groups = table.querySelector("tr.groups");
       if (groups) {
@@ -219,9 +220,8 @@
 
     function menu() {
       const list = mrl.element("div", { class: "choices" });
-      const parts = [...data.params.map(([name]) => name), "state", ...data.metrics.map((metric) => metric.name), ...(data.metrics.length ? STATS : [])];
-      for (const part of parts) {
-        list.append(mrl.checkbox(part, !hidden.has(part), (on) => {
+      for (const part of new Set(columns.flatMap((column) => column.parts))) {
+        list.append(mrl.checkbox(part.replace(/^\.|[.:]$/g, ""), !hidden.has(part), (on) => {
           if (on) hidden.delete(part);
           else hidden.add(part);
           mrl.address.set("hide", [...hidden].join("|"));
@@ -286,13 +286,14 @@
 
   function columnsOf(data, runs) {
     const text = (digits, whole) => (value) => mrl.cell(value, digits, whole);
-    const state = { name: "state", values: data.ids.map(runs.state), text: (value) => value, state: true };
+    // `parts` are what can be hidden: a param, "state:", a metric and a dot, a dot and a statistic.
+    const own = { param: false, text: (value) => value };
     return [
-      { name: "id", values: data.ids, text: (value) => value },
-      ...data.params.map(([name, values]) => ({ name, values, best: null, text: text(6, 1e15) })),
-      state,
+      { ...own, name: "id", id: true, values: data.ids, parts: [] },
+      ...data.params.map(([name, values]) => ({ name, param: true, values, best: null, text: text(6, 1e15), parts: [name] })),
+      { ...own, name: "state", state: true, values: data.ids.map(runs.state), parts: ["state:"] },
       ...data.metrics.flatMap((metric) => metric.stats.map((values, at) => ({
-        name: `${metric.name}.${STATS[at]}`, metric: metric.name, stat: STATS[at], values, best: metric.best[at], start: at === 0, text: text(5),
+        name: `${metric.name}.${STATS[at]}`, param: false, parts: [`${metric.name}.`, `.${STATS[at]}`], metric: metric.name, stat: STATS[at], values, best: metric.best[at], start: at === 0, text: text(5),
       }))),
     ];
   }
