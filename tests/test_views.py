@@ -298,6 +298,17 @@ def test_columns_are_chosen_and_copied(page: Page, url: str) -> None:
     assert page.js("return mrl.csv()").splitlines() == [header, *rows]
 
 
+def test_orphans_are_marked_and_can_be_filtered(page: Page, url: str) -> None:
+    page.open(url)
+    ready(page)
+    assert page.js("return document.querySelector('tr[data-id=\"010\"]').textContent").count("orphan") == 1
+    assert page.js("return document.querySelector('header .counts').textContent").count("1 orphan") == 1
+    page.js(TYPE, "orphan")
+    assert ids(page) == ["010"]
+    page.js(TYPE, "not orphan and opt == adam")
+    assert ids(page) == ["007", "008", "009", "011", "012"]
+
+
 def test_params_named_as_other_columns(page: Page, tmp_path: Path) -> None:
     page.open(write(sweep(4, names=("id", "loss", "state")), tmp_path))
     ready(page)

@@ -82,10 +82,11 @@ class Book:
         self.varying = shown.varying(subs)
         self.links = [_page_link(name, chunk) for name, chunk in zip(self.names, self.chunks)]
         self.states = {sub.id: sub.state for sub in subs}
+        self.orphans = frozenset(sub.id for sub in subs if sub.orphan)
         #: What all pages show, beside their own sub-experiments; and what only the first does, beside its overview.
         bare = replace(report, subexps=(), overview=(), note="", since="", until="", stale=())
         self.shared = (bare, report.counts, self.varying, self.links)
-        self.of_first = (report.note, report.since, report.until, report.stale, self.states)
+        self.of_first = (report.note, report.since, report.until, report.stale, self.states, sorted(self.orphans))
 
     def page(self, number: int, overview: Sequence[Section], subexps: Sequence[SubExp]) -> Page:
         """A page with what it shows: `overview` on the first, and its own sub-experiments, with their sections."""
@@ -100,6 +101,7 @@ class Book:
                 report=self.report,
                 varying=self.varying,
                 states=self.states,
+                orphans=self.orphans,
                 pages=self.links,
                 scripts=[f"assets/{name}" for name in _SCRIPTS] + [VERSION, *runs],
                 here=name,
@@ -126,6 +128,7 @@ class Book:
             "ids": list(self.states),
             "names": states,
             "states": [states.index(state) for state in self.states.values()],
+            "orphans": sorted(self.orphans),
             "pages": self.names,
             "each": self.each,
         }
@@ -215,7 +218,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(shown.FILTERS)
-    environment.globals |= {"cell": shown.cell, "result_rows": shown.result_rows}
+    environment.globals |= {"cell": shown.cell, "result_rows": shown.result_rows, "orphan_badge": shown.ORPHAN}
     return environment
 
 

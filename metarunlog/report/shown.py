@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ _MONTHS = (
     *("July", "August", "September", "October", "November", "December"),
 )
 _IDS = ("subExpId", "expId")
+ORPHAN = Markup('<span class="badge st-interrupted" title="its params are no longer in the grid">orphan</span>')
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -115,7 +116,9 @@ def _cell(value: Any, digits: int, numeric: bool, best: bool = False, start: boo
     return f'<td class="{names}">{text}</td>' if names else f"<td>{text}</td>"
 
 
-def result_rows(view: Mapping[str, Any], states: Mapping[str, str], anchor: Callable[[str], str]) -> Markup:
+def result_rows(
+    view: Mapping[str, Any], states: Mapping[str, str], orphans: Collection[str], anchor: Callable[[str], str]
+) -> Markup:
     """The first rows of a results table."""
     best = [metric["best"] for metric in view["metrics"]]
     rows = []
@@ -124,7 +127,8 @@ def result_rows(view: Mapping[str, Any], states: Mapping[str, str], anchor: Call
         if link:
             name = f'<a href="{escape(link)}">{name}</a>'
         cells = [_cell(one, 6, is_number(one)) for one in params]
-        cells.append(f'<td><span class="badge {state_class(state)}">{escape(state)}</span></td>')
+        orphan = f" {ORPHAN}" if id in orphans else ""
+        cells.append(f'<td><span class="badge {state_class(state)}">{escape(state)}</span>{orphan}</td>')
         for of, stats in zip(best, metrics):
             cells += [_cell(one, 5, True, one is not None and one == of[at], at == 0) for at, one in enumerate(stats)]
         rows.append(f'<tr data-id="{escape(id)}"><th scope="row">{name}</th>{"".join(cells)}</tr>')

@@ -115,10 +115,12 @@
   let runs = null;
   mrl.runs = () => {
     if (runs) return runs;
-    const known = mrl.known("runs") ?? { ids: [], names: [], states: [], pages: [], each: 1 }; // the file may be lost
+    const known = mrl.known("runs") ?? { ids: [], names: [], states: [], orphans: [], pages: [], each: 1 }; // the file may be lost
     const rows = new Map(known.ids.map((id, row) => [id, row]));
     const here = decodeURIComponent(location.pathname.split("/").pop());
+    const orphans = new Set(known.orphans);
     runs = {
+      orphan: (id) => orphans.has(id),
       state: (id) => known.names[known.states[rows.get(id)]] ?? "not run",
       css: (state) => `st-${state.toLowerCase().replace(/[^a-z]+/g, "-")}`,
       href(id) {

@@ -14,6 +14,8 @@
     const columns = columnsOf(data, runs);
     // A param comes before the run's own columns, should it have the name of one.
     const byName = new Map([...columns].sort((a, b) => Number(a.param) - Number(b.param)).map((column) => [column.name, column.values]));
+    const anyOrphan = data.ids.some(runs.orphan);
+    if (anyOrphan && !byName.has("orphan")) byName.set("orphan", data.ids.map(runs.orphan));
     const headers = [...table.querySelectorAll("th[data-name]")];
     let matches = () => true;
     let order = data.ids.map((_, row) => row);
@@ -43,12 +45,17 @@
         const name = runs.href(value) ? mrl.element("a", { href: runs.href(value) }, value) : value;
         return mrl.element("th", { scope: "row" }, name);
       }
-      if (column.state) return mrl.element("td", {}, mrl.element("span", { class: `badge ${runs.css(value)}` }, value));
+      if (column.state) {
+        const badge = mrl.element("span", { class: `badge ${runs.css(value)}` }, value);
+        return mrl.element("td", {}, badge, ...(runs.orphan(data.ids[row]) ? [" ", orphan()] : []));
+      }
       const number = typeof value === "number" || (value !== null && typeof value === "object");
       const marks = [[column.metric || number, "num"], [value?.n, "odd"], [column.best !== null && value === column.best, "best"], [column.start, "start"]];
       const names = marks.filter(([is]) => is).map(([, name]) => name).join(" ");
       return mrl.element("td", names ? { class: names } : {}, column.text(value));
     }
+
+    const orphan = () => mrl.element("span", { class: "badge st-interrupted", title: "its params are no longer in the grid" }, "orphan");
 
     function space(rows) {
       const made = mrl.element("tr", { class: "space", "aria-hidden": "true" });
@@ -65,7 +72,7 @@
       const made = mrl.element("tr");
       for (const column of visible()) {
         column.longest ??= column.values.map(column.text).reduce((a, b) => (b.length > a.length ? b : a), "");
-        made.append(column.state ? mrl.element("td", {}, mrl.element("span", { class: "badge" }, column.longest))
+        made.append(column.state ? mrl.element("td", {}, mrl.element("span", { class: "badge" }, column.longest), ...(anyOrphan ? [" ", orphan()] : []))
           : mrl.element("td", { class: column.metric ? "num best" : "" }, column.longest));
       }
       sizes.replaceChildren();
