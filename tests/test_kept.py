@@ -151,3 +151,26 @@ def test_pages_are_built_where_nothing_can_be_told(logged: ProjectDir, made_page
     made_pages.clear()
     build_pages(logged)
     assert made_pages == [0, 1]
+
+
+def test_one_log_rewrites_its_data_and_that_of_the_overview(logged: ProjectDir) -> None:
+    def inodes() -> dict[str, int]:
+        folder = logged.root / "exp/0001/analysis"
+        return {path.relative_to(folder).as_posix(): path.stat().st_ino for path in folder.rglob("*") if path.is_file()}
+
+    logged.analyze()
+    before = inodes()
+    logged.log("002", (9.0, 8.0))
+    logged.analyze()
+    after = inodes()
+    overview = {"results", "curves", "effects", "parallel"}
+    assert before.keys() == after.keys()
+    assert {name for name in after if after[name] != before[name]} == {
+        *("parsed/002.pkl", "sections/002.card.json", "data/subs-1.js"),
+        *(
+            f"{folder}.{end}"
+            for name in overview
+            for folder, end in ((f"sections/{name}", "json"), (f"data/{name}", "js"))
+        ),
+        *("index.html", "data/version.js"),  # its first rows
+    }
