@@ -65,6 +65,23 @@ class Page:
         """Scroll to an element, as a reader does."""
         self.js("document.querySelector(arguments[0]).scrollIntoView({block: 'center', behavior: 'instant'})", selector)
 
+    def ready(self) -> None:
+        """Until the results are there."""
+        self.wait("return document.querySelector('[data-view=results].drawn')")
+
+    def ids(self) -> list[str]:
+        """Those of the rows of the results that are in the page."""
+        rows = "document.querySelectorAll('table.results tr[data-id]')"
+        return list(self.js(f"return [...{rows}].map(row => row.dataset.id)"))
+
+    def filter(self, text: str) -> None:
+        """As if it were typed at once."""
+        self.js(
+            """const box = document.querySelector('.chooser input');
+            box.value = arguments[0]; box.dispatchEvent(new Event('input'))""",
+            text,
+        )
+
     def column(self, table: str, number: int) -> list[str]:
         script = "return [...document.querySelectorAll(arguments[0] + ' tbody tr')].filter(r => !r.hidden)"
         return list(self.js(script + ".map(r => r.cells[arguments[1]].textContent.trim())", table, number))

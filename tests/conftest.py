@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from browser import Page, start
 from hypothesis import settings
+from sample_report import LONG, sample, sweep, write
 from support import TEMPLATE, ProjectDir, clean_environment, new_project
 
 settings.register_profile("any machine", deadline=None)  # a busy one is no fault
@@ -53,3 +54,15 @@ def browser() -> Iterator[Any]:
 def page(browser: Any) -> Page:
     browser.get_log("performance")
     return Page(browser)
+
+
+@pytest.fixture(scope="session")
+def url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a report of all kinds of content."""
+    return write(*sample(tmp_path_factory.mktemp("sample")))
+
+
+@pytest.fixture(scope="session")
+def long(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a report of many sub-experiments."""
+    return write(sweep(LONG), tmp_path_factory.mktemp("long"))

@@ -17,6 +17,7 @@ from metarunlog.report import blocks, pages
 from metarunlog.report.model import Report, SubExp
 
 HOSTILE = "</script><script>window.pwned=1</script><img src=x onerror=window.pwned=1>\"'`{{7*7}}<!--\u2028"
+LONG = 1000  # sub-experiments of a long report
 STATES = {"004": "failed", "008": "failed", "011": "waiting", "012": "waiting"}
 NOTE = """\
 ### What this sweep asks

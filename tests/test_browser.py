@@ -7,14 +7,9 @@ from pathlib import Path
 
 import pytest
 from browser import Page, needs_chromium, scroll_through
-from sample_report import HOSTILE, grid, hostile_report, sample, write
+from sample_report import HOSTILE, grid, hostile_report, write
 
 pytestmark = needs_chromium
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write(*sample(tmp_path_factory.mktemp("project")))
 
 
 def test_nothing_is_wrong_and_nothing_leaves_the_machine(page: Page, url: str) -> None:
@@ -106,8 +101,6 @@ def test_a_click_on_a_header_sorts(page: Page, url: str) -> None:
 
 def test_filter_keeps_what_matches(page: Page, url: str) -> None:
     page.open(url)
-    put = """const box = document.querySelector('.chooser input');
-        box.value = arguments[0]; box.dispatchEvent(new Event('input'))"""
     for words, ids in [
         ("lr<0.1 opt=adam", ["007", "008", "009", "010"]),
         ("wait", ["011", "012"]),
@@ -115,7 +108,7 @@ def test_filter_keeps_what_matches(page: Page, url: str) -> None:
         ("val_acc.max>=0.96", ["009", "010"]),
         ("", sorted(grid())),
     ]:
-        page.js(put, words)
+        page.filter(words)
         assert page.column("table.results", 0) == ids, words
 
 
