@@ -100,8 +100,9 @@ class Plan:
         """
         self.write_ledger()
         modes: dict[str, tuple[int, int]] = {}
+        folder = str(self.experiment.dir)
         for row in rows:
-            sub_dir = self.experiment.dir / row.id
+            sub_dir = f"{folder}/{row.id}"  # paths as text: there are many
             if row.archived is not None:
                 archive.bring_back(self.experiment, row.id, row.archived)
             if row.verdict == "unchanged" or (row.verdict == "keep" and (row.running or not force)):
@@ -110,14 +111,14 @@ class Plan:
             rendered = row.content or (self.sources.render(row.params, row.id) if row.differs else {})
             for name in row.differs:
                 if row.verdict == "keep":
-                    files.put_aside(sub_dir / name, self.experiment.memory / files.REPLACED / row.id)
-                files.write(sub_dir / name, rendered[name])
+                    files.put_aside(Path(sub_dir, name), self.experiment.memory / files.REPLACED / row.id)
+                files.write(f"{sub_dir}/{name}", rendered[name])
                 if name not in modes:  # new files have all the same
-                    modes[name] = _mode(self.experiment.dir / name), _mode(sub_dir / name)
+                    modes[name] = _mode(f"{folder}/{name}"), _mode(f"{sub_dir}/{name}")
                 if modes[name][0] != modes[name][1]:
-                    os.chmod(sub_dir / name, modes[name][0])
+                    os.chmod(f"{sub_dir}/{name}", modes[name][0])
             if new or not _says(sub_dir, row.params, row.id):
-                files.write(sub_dir / files.META, meta_of(row.params, row.id))
+                files.write(f"{sub_dir}/{files.META}", meta_of(row.params, row.id))
             entry = self.ledger.entries[row.id]
             if entry.was or row.verdict == "keep":
                 self._written[row.id] = replace(entry, files={**entry.files, **row.hashes}, was={}, keep={})
@@ -231,7 +232,7 @@ def to_archive(experiment: Experiment) -> list[str]:
     return [sub.id for sub in subs]
 
 
-def _make(folder: Path) -> bool:
+def _make(folder: str) -> bool:
     """Make a folder; whether it was not there."""
     try:
         os.mkdir(folder)
@@ -240,7 +241,7 @@ def _make(folder: Path) -> bool:
     return True
 
 
-def _mode(path: Path) -> int:
+def _mode(path: str) -> int:
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
@@ -256,9 +257,9 @@ def meta_of(params: Mapping[str, Any], id_: str) -> bytes:
     return files.to_json({"params": {**params, "subExpId": id_}})
 
 
-def _says(folder: Path, params: Mapping[str, Any], id_: str) -> bool:
+def _says(folder: Path | str, params: Mapping[str, Any], id_: str) -> bool:
     """Whether `.mrl` of a sub-experiment says its params. The 2016 version left subExpId out."""
-    meta = files.read_json(folder / files.META)
+    meta = files.read_json(Path(folder, files.META))
     said = meta.get("params") if isinstance(meta, dict) else None
     return isinstance(said, dict) and said.get("subExpId", id_) == id_ and canonical(said) == canonical(params)
 

@@ -5,6 +5,7 @@ Every file that mrl writes appears whole or not at all: it is written beside its
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -38,17 +39,17 @@ _ESCAPE = "backslashreplace"  # of bytes that are no text in file names and argu
 _TMP = ".mrl.tmp-"  # prefix of files that are being written
 
 
-def write(path: Path, data: bytes) -> None:
+def write(path: Path | str, data: bytes) -> None:
     """Write a file whole or not at all, making its folder."""
     try:
         tmp = _beside(path, data)
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         tmp = _beside(path, data)
     try:
         os.replace(tmp, path)
     except BaseException:
-        tmp.unlink()
+        os.unlink(tmp)
         raise
 
 
@@ -68,7 +69,7 @@ def write_by(path: Path, dump: Callable[[IO[bytes]], None]) -> None:
     import filecmp
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    tmp = _beside(path, dump)
+    tmp = Path(_beside(path, dump))
     try:
         if not (path.exists() and filecmp.cmp(tmp, path, shallow=False)):
             os.replace(tmp, path)
@@ -91,7 +92,7 @@ def claim(path: Path, data: bytes) -> bool:
     except FileExistsError:
         return False
     finally:
-        tmp.unlink()
+        os.unlink(tmp)
     return True
 
 
@@ -185,9 +186,9 @@ def _write_all(fd: int, data: bytes) -> None:
         os.close(fd)
 
 
-def _beside(path: Path, data: bytes | Callable[[IO[bytes]], None]) -> Path:
+def _beside(path: Path | str, data: bytes | Callable[[IO[bytes]], None]) -> str:
     """A finished temporary file in the folder of `path`. The name is unique among hosts that share the folder."""
-    tmp = Path(os.path.join(os.path.dirname(path), f"{_TMP}{os.urandom(6).hex()}"))
+    tmp = os.path.join(os.path.dirname(path), f"{_TMP}{os.urandom(6).hex()}")
     fd = os.open(tmp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
         if callable(data):
@@ -196,6 +197,7 @@ def _beside(path: Path, data: bytes | Callable[[IO[bytes]], None]) -> Path:
         else:
             _write_all(fd, data)
     except BaseException:
-        tmp.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(tmp)
         raise
     return tmp
