@@ -47,11 +47,10 @@ def test_smoothing_starts_without_a_bias(page: Page, url: str) -> None:
 def test_runs_that_differ_in_the_seed_only_are_averaged(page: Page, url: str) -> None:
     page.open(url)
     data = {"ids": list("abcd"), "params": [["lr", [1, 1, 2, 2]], ["seed", [1, 2, 1, 2]]]}
-    rows = "return mrl.groups.rows(arguments[0], arguments[1], arguments[2])"
-    assert page.js(rows, data, "1", "0") == [[0, 1], [2, 3]]
-    assert page.js(rows, data, "", "0") == [[0], [1], [2], [3]]
-    assert page.js(rows, data, "colour", "1") == [[0, 2], [1, 3]]
-    assert page.js(rows, data, "colour", "") == [[0, 1, 2, 3]]
+    rows = "return mrl.groups.alike(4, arguments[0])"
+    assert page.js(rows, [[1, 1, 2, 2]]) == [[0, 1], [2, 3]]
+    assert page.js(rows, [[1, 1, 2, 2], ["a", "b", "a", "a"]]) == [[0], [1], [2, 3]]
+    assert page.js(rows, []) == [[0, 1, 2, 3]]
     lines: list[dict[str, Any]] = [{"id": id, "y": [at, at + 2, at * 3]} for at, id in enumerate("abcd", 1)]
     metric = {"name": "m", "goal": "low", "xlabel": "step", "grids": [[1, 2, 3]], "lines": lines}
     page.js(
@@ -62,10 +61,10 @@ def test_runs_that_differ_in_the_seed_only_are_averaged(page: Page, url: str) ->
     label = "return document.querySelector('#mine .canvas').getAttribute('aria-label')"
     assert page.js(label) == "m over step, 2 lines"
     page.js(
-        "const s = document.querySelectorAll('#mine select')[1]; s.value = 'none'; s.dispatchEvent(new Event('change'))"
+        "const s = document.querySelectorAll('#mine select')[1]; s.value = '-'; s.dispatchEvent(new Event('change'))"
     )
     assert page.js(label) == "m over step, 4 lines"
-    assert page.js("return location.hash") == "#curves.mean=none"
+    assert page.js("return location.hash") == "#curves.mean=-"
     assert page.errors() == []
 
 
@@ -100,7 +99,7 @@ def test_a_mean_tells_of_how_many_runs_and_has_no_colour_of_its_own(page: Page, 
     assert ("3 runs", "m 2 ± 1 at step 1") in seen
     assert ("2 of 3 runs: the others have no value here", "m 3.5 ± 0.707 at step 3") in seen
     choose = (
-        "const s = document.querySelectorAll('#mine select')[0]; s.value = '1'; s.dispatchEvent(new Event('change'))"
+        "const s = document.querySelectorAll('#mine select')[0]; s.value = 'seed'; s.dispatchEvent(new Event('change'))"
     )
     assert page.js("return document.querySelectorAll('#mine .legend').length") == 1
     page.js(choose)
@@ -145,11 +144,11 @@ def test_lines_that_diverge_do_not_flatten_the_others(page: Page, url: str) -> N
 
 
 def test_settings_of_curves_are_in_the_address(page: Page, url: str) -> None:
-    page.open(f"{url}#curves.logy=yes&curves.smooth=much&curves.by=2")
+    page.open(f"{url}#curves.logy=yes&curves.smooth=much&curves.by=wd&curves.mean=no+such")
     page.wait("return document.querySelector('#fn-curves .view.drawn')")
     tools = "#fn-curves .tools"
     values = f"return [...document.querySelectorAll('{tools} select')].map(s => s.value)"
-    assert page.js(values) == ["2", "none", "much", "step"]
+    assert page.js(values) == ["wd", "-", "much", "-"]
     labels = f"[...document.querySelectorAll('{tools} label')].filter(l => l.querySelector(':checked[type=checkbox]'))"
     checks = f"return {labels}.map(l => l.textContent.trim())"
     assert page.js(checks) == ["log y"]

@@ -2,37 +2,35 @@
 "use strict";
 (() => {
   const NEAR = 30; // pixels from the pointer within which a line counts as meant
-
   const MANY = 400; // lines that still can be told apart: of more, means are shown first
+  const [NONE, COLOUR] = ["-", "*"]; // no param, and all of one colour
   const SHARES = { none: 0, some: 0.6, much: 0.9, most: 0.97 };
 
   mrl.views.curves = (root, data) => {
     const many = data.ids.length > 1;
     const rows = new Map(data.ids.map((id, row) => [id, row]));
     const settings = {};
-    // A setting of this view, kept in the address where it is not the usual one.
-    const setting = (key, usual) => {
+    // A setting of this view, kept in the address where it is not the usual one; what is not `allowed` there is left alone.
+    const setting = (key, usual, allowed) => {
       const address = `curves.${key}`;
-      settings[key] = (many && mrl.address.get(address)) || usual;
+      const wanted = many ? mrl.address.get(address) : "";
+      settings[key] = allowed.includes(wanted) ? wanted : usual;
       return (value) => {
         settings[key] = value;
         mrl.address.set(address, value === usual ? "" : value);
         draw();
       };
     };
-    const seed = data.params.findIndex(([name]) => /^(.*[._])?seed$/i.test(name));
-    const other = data.params.findIndex((_, at) => at !== seed);
-    const setBy = setting("by", other >= 0 ? String(other) : data.params.length ? "0" : "none");
-    const setMean = setting("mean", seed >= 0 && data.params.length > 1 ? String(seed) : data.ids.length > MANY ? "colour" : "none");
+    const params = new Map(data.params);
+    const names = [...params.keys()];
+    const seed = names.find((name) => /^(.*[._])?seed$/i.test(name));
+    const setBy = setting("by", names.find((name) => name !== seed) ?? names[0] ?? NONE, [...names, NONE]);
+    const setMean = setting("mean", names.length > 1 && seed ? seed : data.ids.length > MANY ? COLOUR : NONE, [...names, NONE, COLOUR]);
     const clocks = mrl.groups.clocks(data.metrics);
-    const setOver = setting("over", "step");
-    const setMedian = setting("median", "no");
-    const setLogX = setting("logx", "no");
-    const setLogY = setting("logy", "no");
-    const setFar = setting("far", "no");
-    const setSmooth = setting("smooth", "none");
+    const setOver = setting("over", NONE, clocks.map((metric) => metric.name));
+    const setSmooth = setting("smooth", "none", Object.keys(SHARES));
+    const [setMedian, setLogX, setLogY, setFar, setAll] = ["median", "logx", "logy", "far", "all"].map((key) => setting(key, "no", ["yes"]));
 
-    const setAll = setting("all", "no");
     const most = many ? 12 : 6; // plots that are shown at first
     const more = mrl.element("button", { type: "button", class: "press" });
     more.addEventListener("click", () => setAll("yes"));
@@ -46,14 +44,14 @@
     function draw() {
       close.forEach((one) => one());
       cut = false;
-      const mean = settings.mean === "none" ? "" : settings.mean;
+      const { by, mean } = settings;
       // A mean over the values that colours stand for has no colour of its own.
-      const plain = !many || (mean !== "" && (mean === settings.by || (mean === "colour" && settings.by === "none")));
-      const by = settings.by === "none" ? "" : settings.by;
-      const values = by === "" ? data.ids : data.params[Number(by)][1];
+      const plain = !many || (mean !== NONE && mean === by) || (mean === COLOUR && by === NONE);
+      const values = params.get(by) ?? data.ids;
       const scale = mrl.colours.scale(values);
       const colour = (row) => (plain ? mrl.colour("accent") : scale.of(values[row]));
-      const groups = mrl.groups.rows(data, mean, by);
+      const groups = mean === NONE ? data.ids.map((_, row) => [row]) : mrl.groups.alike(data.ids.length,
+        mean === COLOUR ? [params.get(by)].filter(Boolean) : names.filter((name) => name !== mean).map((name) => params.get(name)));
       legend.replaceChildren(...(plain ? [] : [scale.legend(pickValue(by))]));
       grid.replaceChildren();
       const clock = clocks.find((metric) => metric.name === settings.over);
@@ -70,13 +68,17 @@
       });
       if (!close.length) grid.append(mrl.element("p", { class: "hint" }, "No run is left by the filter."));
       const flat = settings.logy === "yes" ? few.filter((metric) => metric.lines.every((line) => line.y.every((y) => !(y > 0)))) : [];
-      const notes = [flat.length ? `no logarithm: ${flat.map((metric) => metric.name).join(", ")}` : "", mean === "" ? "" : settings.median === "yes" ? "a line is a median, its band the middle half" : "a line is a mean, its band one standard deviation", cut && settings.far === "no" ? "far outliers are cut off" : ""];
-      hint.textContent = notes.filter(Boolean).join("; ");
+      const line = settings.median === "yes" ? "a line is a median, its band the middle half" : "a line is a mean, its band one standard deviation";
+      hint.textContent = [
+        mean === NONE ? "" : line,
+        cut && settings.far === "no" ? "far outliers are cut off" : "",
+        flat.length ? `no logarithm: ${flat.map((metric) => metric.name).join(", ")}` : "",
+      ].filter(Boolean).join("; ");
     }
 
     // A click on a value of the legend leaves its runs only.
     function pickValue(by) {
-      return by === "" || !mrl.chosen.canFilter() ? null : (value) => mrl.narrow.to(data.params[Number(by)][0], value);
+      return by === NONE || !mrl.chosen.canFilter() ? null : (value) => mrl.narrow.to(by, value);
     }
 
     // Lines bring grids of x that they may share: one axis of all of them, and the places that a grid has on it.
@@ -221,14 +223,14 @@
 
     root.replaceChildren();
     if (many) {
-      const params = data.params.map(([name], at) => [String(at), name]);
+      const each = names.map((name) => [name, name]);
       const box = (label, key, set) => mrl.checkbox(label, settings[key] === "yes", (on) => set(on ? "yes" : "no"));
       root.append(mrl.element("div", { class: "tools" },
-        mrl.select("Colour by", [...params, ["none", "sub-experiment"]], setBy, settings.by),
-        mrl.select("Mean over", [["none", "nothing: a line a run"], ...params, ["colour", "all of one colour"]], setMean, settings.mean),
+        mrl.select("Colour by", [...each, [NONE, "sub-experiment"]], setBy, settings.by),
+        mrl.select("Mean over", [[NONE, "nothing: a line a run"], ...each, [COLOUR, "all of one colour"]], setMean, settings.mean),
         box("medians", "median", setMedian),
         mrl.select("Smooth", Object.keys(SHARES).map((name) => [name, name]), setSmooth, settings.smooth),
-        ...(clocks.length ? [mrl.select("Over", [["step", "step"], ...clocks.map((metric) => [metric.name, metric.name])], setOver, settings.over)] : []),
+        ...(clocks.length ? [mrl.select("Over", [[NONE, "step"], ...clocks.map((metric) => [metric.name, metric.name])], setOver, settings.over)] : []),
         box("log x", "logx", setLogX), box("log y", "logy", setLogY), box("all outliers", "far", setFar), hint));
     }
     root.append(legend, grid, more);

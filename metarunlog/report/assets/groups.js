@@ -1,15 +1,11 @@
 // Lines of a plot: one a run, or of runs that belong together their mean or median and its spread; smoothed where asked.
 "use strict";
 (() => {
-  // Which rows belong together. `average`: "" for none, the number of the param to average over, or "colour" for all of the
-  // same colour. Returns [[row, ...], ...] in order of their first row.
-  function rows(data, average, by) {
-    const all = data.ids.map((_, row) => row);
-    if (average === "") return all.map((row) => [row]);
-    const names = average === "colour" ? (by === "" ? [] : [Number(by)]) : data.params.map((_, at) => at).filter((at) => at !== Number(average));
+  // Rows with the same values in all columns: [[row, ...], ...] in order of their first row.
+  function alike(count, columns) {
     const found = new Map();
-    for (const row of all) {
-      const key = JSON.stringify(names.map((at) => data.params[at][1][row]));
+    for (let row = 0; row < count; row += 1) {
+      const key = JSON.stringify(columns.map((values) => values[row]));
       if (!found.has(key)) found.set(key, []);
       found.get(key).push(row);
     }
@@ -133,5 +129,5 @@
     return ys[low] + ((ys[high] - ys[low]) * (x - xs[low])) / (xs[high] - xs[low]);
   }
 
-  mrl.groups = { rows, spread, smooth, quartiles, clocks, over };
+  mrl.groups = { alike, spread, smooth, quartiles, clocks, over };
 })();
