@@ -204,7 +204,7 @@ def hostile_report(outdir: Path) -> Report:
     frame = pd.DataFrame({HOSTILE: [HOSTILE, 1]}, index=pd.Index([HOSTILE, "b"], name=HOSTILE))
     returned = [(frame, "table", HOSTILE), (HOSTILE, "text", HOSTILE)]
     made, _ = blocks.to_blocks(returned, outdir, "s")
-    params: list[Any] = [[HOSTILE, [HOSTILE, 2]]]
+    params: list[Any] = [[HOSTILE, [HOSTILE, 2]], [f"{HOSTILE}2", ["a", HOSTILE]]]
     line = {"id": "001", "y": [1, 2]}
     metric = {"name": HOSTILE, "goal": "low", "xlabel": HOSTILE, "grids": [[1, 2]], "lines": [line]}
     data = {"ids": text(["001"]), "params": text(params), "metrics": text([metric])}

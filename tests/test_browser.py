@@ -173,10 +173,21 @@ def test_a_hostile_report_runs_nothing(page: Page, tmp_path: Path) -> None:
     scroll_through(page)
     page.wait("return document.querySelector('#fn-curves .drawn') && document.querySelector('#fn-parallel .drawn')")
     # names and values come back as text where scripts put them
-    assert page.js("return document.querySelector('#fn-curves figcaption').textContent") == HOSTILE.replace(
-        "\u2028", "\u2028"
-    )
+    assert page.js("return document.querySelector('#fn-curves figcaption').textContent") == HOSTILE
+    page.wait("return document.querySelector('.heat')")
+    assert HOSTILE in page.js("return document.querySelector('.heat').textContent")
     page.js("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    # what is clicked goes into the filter and the address, and back
+    page.js("document.querySelectorAll('#fn-curves .legend button, .heat button, .heat td').forEach(b => b.click())")
+    page.js("document.querySelector('table.results tr[data-id] td').click()")
+    page.js(
+        "document.querySelectorAll('.menu input')[1].click(); document.querySelector('th[data-name] button').click()"
+    )
+    page.filter(HOSTILE)
+    page.js("mrl.narrow.to(arguments[0], arguments[0])", HOSTILE)
+    assert page.js("return document.querySelectorAll('table.results tr[data-id]').length") == 1
+    page.driver.refresh()
+    page.ready()
     scroll_through(page)
     assert page.js("return window.pwned") is None
     assert page.js("return document.querySelectorAll('main script, [onerror]').length") == 0

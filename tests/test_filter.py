@@ -120,6 +120,8 @@ def test_filter_says_what_is_wrong(page: Page, url: str, text: str, message: str
         ("lr == 1", [["lr", "to", [1]], ["h", "to", [32]]], "lr == 1 and h == 32"),
         ("lr == 1 and h == 32", [["lr", "to", [1]], ["h", "to", [32]]], ""),
         ("x > 1 and 1 <= lr <= 2 and y", [["lr", "between", [1e-12, 0.5]]], "x > 1 and y and 1e-12 <= lr <= 0.5"),
+        ("", [["a`b", "to", [1]]], "`a``b` == 1"),
+        ("`a``b` == 1", [["a`b", "to", [1]]], ""),
         ("", [["top 1", "to", ["a b", None, True]]], '`top 1` in ["a b", None, True]'),
     ],
 )

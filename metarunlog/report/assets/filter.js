@@ -21,9 +21,9 @@
       const name = known.find((one) => one && rest.startsWith(one) && !/^[\p{L}\p{N}_.]/u.test(rest.slice(one.length)));
       const operator = OPERATORS.find((one) => rest.startsWith(one));
       if (`"'\``.includes(quote)) {
-        const match = rest.match(quote === '"' ? /^"((?:\\.|[^"\\])*)"/ : quote === "'" ? /^'((?:\\.|[^'\\])*)'/ : /^`([^`]*)`/);
+        const match = rest.match(quote === '"' ? /^"((?:\\.|[^"\\])*)"/ : quote === "'" ? /^'((?:\\.|[^'\\])*)'/ : /^`((?:[^`]|``)*)`/);
         if (!match) throw new Error(`${quote} is not closed`);
-        take(quote === "`" ? "name" : "text", match[0].length, quote === "`" ? match[1] : match[1].replace(/\\(.)/g, "$1"));
+        take(quote === "`" ? "name" : "text", match[0].length, quote === "`" ? match[1].replaceAll("``", "`") : match[1].replace(/\\(.)/g, "$1"));
       } else if (/^(and|or|not|in)(?![\p{L}\p{N}_.])/u.test(rest)) {
         const word = rest.match(/^\w+/)[0];
         take(word, word.length, word);
@@ -278,5 +278,6 @@
     }
     return text;
   };
-  mrl.filter.quote = (name) => (/^[\p{L}_][\p{L}\p{N}_.]*$/u.test(name) && !/^(and|or|not|in)$/.test(name) ? name : `\`${name}\``);
+  mrl.filter.quote = (name) => (/^[\p{L}_][\p{L}\p{N}_.]*$/u.test(name) && !/^(and|or|not|in)$/.test(name) ? name
+    : `\`${name.replaceAll("`", "``")}\``);
 })();

@@ -26,7 +26,7 @@
       let rest = said;
       for (const [column] of parts) rest = rest.replace(earlier(column), "").replace(/^ and /, "");
       if (back) return rest;
-      return [...(rest ? [mrl.filter.closed(rest, names)] : []), ...parts.map(([, term]) => term)].join(" and ");
+      return [...(rest.trim() ? [mrl.filter.closed(rest, names)] : []), ...parts.map(([, term]) => term)].join(" and ");
     };
     document.dispatchEvent(new CustomEvent("mrl-filter", { detail: change }));
   }

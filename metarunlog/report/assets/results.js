@@ -161,7 +161,7 @@
         count.textContent = `${error.message}${understood ? ` (shown: ${understood})` : ""}`;
         return;
       }
-      understood = text.trim();
+      understood = text.trim() && text;
       mrl.address.set("where", understood);
       update();
       mrl.chosen.keep(understood ? new Set(shown.map((row) => data.ids[row])) : null);
@@ -177,7 +177,7 @@
 
     input.addEventListener("input", () => filter(input.value));
     document.addEventListener("mrl-filter", ({ detail }) => {
-      const said = input.hasAttribute("aria-invalid") ? understood : input.value.trim();
+      const said = input.hasAttribute("aria-invalid") ? understood : input.value;
       input.value = detail(said, byName.keys());
       filter(input.value);
     });
