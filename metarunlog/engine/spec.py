@@ -176,8 +176,18 @@ class Spec:
         return _kept(self.args)
 
 
+class Json(str):
+    """An argument as its JSON text: where many tasks have the same, it is made once."""
+
+    @classmethod
+    def of(cls, value: Any) -> Json:
+        return cls(json.dumps(value, sort_keys=True))
+
+
 def _kept(args: Mapping[str, Any]) -> dict[str, str]:
-    texts = {name: json.dumps(value, sort_keys=True) for name, value in args.items()}
+    texts = {
+        name: value if isinstance(value, Json) else json.dumps(value, sort_keys=True) for name, value in args.items()
+    }
     return {
         name: text if len(text) <= _LONG else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
         for name, text in texts.items()

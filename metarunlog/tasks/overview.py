@@ -8,7 +8,7 @@ from typing import Any
 
 from metarunlog import analysis as builtin
 from metarunlog.config import Analysis
-from metarunlog.engine.spec import Spec
+from metarunlog.engine.spec import Json, Spec
 from metarunlog.experiment import Experiment
 from metarunlog.tasks import function
 from metarunlog.tasks.names import OVERVIEW, Names, Waits
@@ -36,7 +36,7 @@ class Everything:
                 "subExpIds": list(rows),
                 "Dparams": rows,
             },
-            args={f"params of {id_}": params for id_, params in rows.items()},
+            args={f"params of {id_}": Json.of(params) for id_, params in rows.items()},
             inputs=list(map(names.parsed, ready)),
             waiting=None if ready else NO_LOG,
             waiting_dirs=[str(sub.dir) for sub in experiment.subs if waits[sub.id]],
