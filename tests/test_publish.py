@@ -14,9 +14,11 @@ from metarunlog.errors import MrlError
 from metarunlog.publish import publish
 
 
-@pytest.fixture(params=["rsync", "copying"])
+needs_rsync = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is missing")
+
+
+@pytest.fixture(params=[pytest.param("rsync", marks=needs_rsync), "copying"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    assert shutil.which("rsync")
     if request.param == "copying":
         monkeypatch.setattr(module.shutil, "which", lambda _: None)
     return str(request.param)
@@ -102,6 +104,7 @@ def test_faults_are_told(report: Path, tmp_path: Path, way: str) -> None:
             send(report, "host:web")
 
 
+@needs_rsync
 def test_another_host_is_told_by_its_colon(report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RSYNC_RSH", "false")  # no host is asked
     for webdir in ("host:web", "me@host:web", "host:"):
