@@ -13,7 +13,6 @@ from metarunlog import publish as module
 from metarunlog.errors import MrlError
 from metarunlog.publish import publish
 
-
 needs_rsync = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is missing")
 
 
