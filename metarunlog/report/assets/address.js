@@ -10,7 +10,11 @@
       if (value) settings.set(key, value);
       else settings.delete(key);
       const text = settings.toString();
-      history.replaceState(null, "", text ? `#${text}` : location.href.split("#")[0]);
+      try {
+        history.replaceState(null, "", text ? `#${text}` : location.href.split("#")[0]);
+      } catch { // a browser that lets pages from files do nothing to their history
+        location.hash = text;
+      }
     },
   };
 
