@@ -68,7 +68,7 @@ ALLOWED: dict[str, set[str]] = {
             "logs",
             "project",
         ),
-        *("pruning", "publish", "tasks"),
+        *("archive", "pruning", "publish", "tasks"),
     },
     "__init__": {"logs"},
     "__main__": {"cli"},

@@ -5,6 +5,7 @@ Each command's module has `configure(parser)` and `run(args) -> int`, and is imp
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import io
 import os
@@ -34,6 +35,7 @@ COMMANDS = {
     "restore": ("restore", "bring an archived sub-experiment back"),
     "clean": ("clean", "delete what analysis derived"),
     "doit": ("doit", "doit on the same tasks, without a dodo.py"),
+    "completion": ("completion", "print what makes a shell complete `mrl`"),
 }
 
 
@@ -73,6 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(argv: list[str]) -> int:
+    if "_ARGCOMPLETE" in os.environ:  # set by what `mrl completion` prints
+        _complete()
     top = top_parser({name: text for name, (_, text) in COMMANDS.items()})
     args = top.parse_args(argv)
     for folder in filter(None, args.C or ()):
@@ -94,6 +98,15 @@ def _dispatch(argv: list[str]) -> int:
     code: int = command.run(parser.parse_args(_own_words(command, args.rest)))
     sys.stdout.flush()
     return code
+
+
+def _complete() -> None:
+    from metarunlog.cli import completion
+
+    def configure(name: str, parser: argparse.ArgumentParser) -> None:
+        importlib.import_module(f"metarunlog.cli.{COMMANDS[name][0]}").configure(parser)
+
+    completion.answer({name: text for name, (_, text) in COMMANDS.items()}, configure)
 
 
 def _own_words(command: object, words: list[str]) -> list[str]:
