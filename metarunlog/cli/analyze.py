@@ -29,6 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--retry-failed", action="store_true", help="try again what failed with the same inputs")
     parser.add_argument("--verify", action="store_true", help="trust no shortcut: hash all files")
     parser.add_argument("--watch", action="store_true", help="go on, and do again what becomes stale, until Ctrl-C")
+    parser.add_argument(
+        "--depfile", metavar="STAMP.d", help="write for make and ninja what the report depends on, and touch STAMP"
+    )
     parser.add_argument("--no-wait", action="store_true", help="exit 75 if another mrl works on the experiment")
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="say how each log was read, or why it gave no table"
@@ -68,7 +71,21 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("EXP and --all exclude each other; see `mrl analyze -h`")
     if args.watch and (args.json or args.dry_run):
         raise UsageError("--watch goes with neither --json nor -n; see `mrl analyze -h`")
-    return _watch(args) if args.watch else _once(args)
+    if args.depfile and (args.watch or args.dry_run):
+        raise UsageError("--depfile goes with neither --watch nor -n; see `mrl analyze -h`")
+    return _watch(args) if args.watch else _with_depfile(args) if args.depfile else _once(args)
+
+
+def _with_depfile(args: argparse.Namespace) -> int:
+    from metarunlog.cli import depfile
+
+    project = common.project()
+    experiments = project.experiments() if args.all else [project.experiment(args.exp)]
+    since = depfile.begin(experiments)
+    code = _once(args)
+    if code == 0:
+        depfile.end(args.depfile, experiments, since)
+    return code
 
 
 def _once(args: argparse.Namespace, *, again: bool = False) -> int:
