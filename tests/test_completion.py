@@ -27,20 +27,28 @@ complete -C "$argv[1]" | cut -f 1
 ZSH = """\
 zmodload zsh/zpty
 zpty shell 'zsh -f -i'
-read_all() { local out= part; sleep $1; while zpty -r -t shell part; do out+=$part; done; print -r -- $out }
-zpty -w shell 'PS1= ; autoload -Uz compinit; compinit -u; eval "$(mrl completion zsh)"'
-read_all 3 >/dev/null
+until_seen() {
+  local out= part
+  for _ in {1..600}; do
+    while zpty -r -t shell part; do out+=$part; done
+    [[ $out == *$1* ]] && break
+    sleep 0.1
+  done
+  print -r -- $out
+}
+zpty -w shell 'PS1= ; autoload -Uz compinit; compinit -u; eval "$(mrl completion zsh)"; print REA""DY'
+until_seen READY >/dev/null
 zpty -n -w shell "$1"$'\\t\\t'
-read_all 3
+until_seen $2
 zpty -d shell
 """
 
 
-def completed(project: ProjectDir, shell: str, script: str, line: str) -> str:
-    arguments = {"bash": ["-c", script, "bash", line], "zsh": ["-f", "-c", script, "zsh", line]}
-    command = [shell, *arguments.get(shell, ["-N", "-c", script, line])]
+def completed(project: ProjectDir, shell: str, script: str, *words: str) -> str:
+    arguments = {"bash": ["-c", script, "bash"], "zsh": ["-f", "-c", script, "zsh"], "fish": ["-N", "-c", script]}
+    command = [shell, *arguments[shell], *words]
     env = {**project.env, "PATH": f"{BIN}:{project.env['PATH']}", "TERM": "dumb"}
-    done = subprocess.run(command, cwd=project.root, env=env, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, cwd=project.root, env=env, capture_output=True, text=True, timeout=150, check=True)
     return done.stdout
 
 
@@ -90,7 +98,7 @@ def test_fish(logged: ProjectDir) -> None:
 
 @needs_zsh
 def test_zsh(logged: ProjectDir) -> None:
-    assert "mrl makebatch" in completed(logged, "zsh", ZSH, "mrl mak").replace("\x07", "")
+    assert "mrl makebatch" in completed(logged, "zsh", ZSH, "mrl mak", "ebatch").replace("\x07", "")
 
 
 def test_an_unknown_shell_is_told(logged: ProjectDir) -> None:
