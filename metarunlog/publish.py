@@ -6,6 +6,7 @@ longer in the report, are taken away; what others put there stays.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -31,8 +32,12 @@ def publish(report: Path, webdir: str, root: Path, name: str, memory: Path) -> t
     """
     remote = bool(_REMOTE.match(webdir))
     target = f"{webdir.rstrip('/')}/{name}" if remote else str(root / Path(webdir).expanduser() / name)
-    if not remote and report.resolve().is_relative_to(Path(target).resolve()):
-        raise MrlError(f"analysis_webdir would put the report of experiment {name} onto itself; name another folder")
+    if not remote:
+        there, here = Path(target).resolve(), report.resolve()
+        if here.is_relative_to(there) or there.is_relative_to(here):
+            raise MrlError(
+                f"analysis_webdir would put the report of experiment {name} onto itself; name another folder"
+            )
     before = _remembered(memory, target)
     now = _states(report)
     sent = [
@@ -74,15 +79,18 @@ def _remembered(memory: Path, target: str) -> States:
 
 
 def _states(report: Path) -> States:
-    """All files that pages show, or may show: figures of the user's functions lie where these want them."""
+    """All files that pages show, or may show: figures of the user's functions lie where these want them. Links to files
+    are followed, to folders not: they may lead in a circle."""
     found: dict[str, list[int]] = {}
-    for folder, folders, names in os.walk(report, followlinks=True):
+    for folder, folders, names in os.walk(report):
         within = os.path.relpath(folder, report)
         if within == ".":
             folders[:] = [one for one in folders if one not in _INNER_FOLDERS]
         for name in names:
             path = name if within == "." else f"{within}/{name}"
-            if not files.is_temporary(name) and not _INNER_FILES.match(path):
+            if files.is_temporary(name) or _INNER_FILES.match(path):
+                continue
+            with contextlib.suppress(FileNotFoundError):  # a link that leads nowhere, or somebody else is at work
                 state = os.stat(f"{folder}/{name}")
                 found[path] = [state.st_size, state.st_mtime_ns]
     return dict(sorted(found.items()))

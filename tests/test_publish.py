@@ -86,6 +86,16 @@ def test_another_folder_gets_all(report: Path, tmp_path: Path, way: str) -> None
     assert send(report, "web") == 4
 
 
+def test_links(report: Path, tmp_path: Path, way: str) -> None:
+    (tmp_path / "elsewhere.png").write_bytes(b"PNG")
+    (report / "linked.png").symlink_to(tmp_path / "elsewhere.png")
+    (report / "nowhere.png").symlink_to(tmp_path / "no such file")
+    (report / "circle").symlink_to(report)
+    assert send(report, "web") == 5
+    assert (tmp_path / "web/0001/linked.png").read_bytes() == b"PNG" and not (tmp_path / "web/0001/circle").exists()
+    assert send(report, "web") == 0
+
+
 def test_a_home_folder(report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert send(report, "~/public_html") == 4
@@ -96,8 +106,10 @@ def test_faults_are_told(report: Path, tmp_path: Path, way: str) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(MrlError, match=r"not published to .*file/0001"):
         send(report, "file")
-    with pytest.raises(MrlError, match="onto itself"):
+    with pytest.raises(MrlError, match="into or onto itself"):
         publish(report, str(tmp_path.parent), tmp_path, tmp_path.name, tmp_path / "published")
+    with pytest.raises(MrlError, match="into or onto itself"):
+        send(report, report / "web")  # each time it would hold one more of itself
     if way == "copying":
         with pytest.raises(MrlError, match="another host needs rsync"):
             send(report, "host:web")
