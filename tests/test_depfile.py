@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from support import BIN, ProjectDir
+
+from metarunlog.cli import depfile
 
 MAKEFILE = f"""\
 build/report: ; @mkdir -p build && {BIN}/mrl analyze 1 -q --depfile $@.d && echo made >> build/made
@@ -92,6 +96,22 @@ def test_what_stands_in_a_depfile(logged: ProjectDir) -> None:
 def test_any_name_will_do(logged: ProjectDir) -> None:
     logged.mrl("analyze", "--depfile", "deps.mk")
     assert logged.read("deps.mk").startswith("deps.mk.stamp: ") and (logged.root / "deps.mk.stamp").exists()
+
+
+def test_a_project_below_the_folder_of_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", "/usr/src/project/.venv")
+    monkeypatch.setattr(sys, "base_prefix", "/usr")
+    assert "/usr" not in depfile._installed(Path("/usr/src/project"))
+    assert "/usr" in depfile._installed(Path("/home/me/project"))
+    assert "/usr/src/project/.venv" in depfile._installed(Path("/usr/src/project"))
+
+
+def test_a_new_experiment_counts_where_the_last_is_meant(logged: ProjectDir) -> None:
+    logged.write({".mrl.cfg": logged.read(".mrl.cfg").replace("{", '{"mine": 1, ', 1)})
+    for argv, counts in ((["1"], False), ([], True), (["--all"], True)):
+        done = logged.mrl("analyze", *argv, "--depfile", "x.d")
+        assert ("exp" in logged.read("x.d").split()) is counts, argv
+        assert done.err.count("unknown key") == 1
 
 
 @pytest.mark.parametrize(

@@ -78,13 +78,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _with_depfile(args: argparse.Namespace) -> int:
     from metarunlog.cli import depfile
+    from metarunlog.project import Project
 
-    project = common.project()
+    project = Project.find(common.here())  # warnings are left to the analyze itself
     experiments = project.experiments() if args.all else [project.experiment(args.exp)]
     since = depfile.begin(experiments)
     code = _once(args)
     if code == 0:
-        depfile.end(args.depfile, experiments, since)
+        depfile.end(args.depfile, experiments, since, () if args.exp else [project.outdir])  # a new one may be meant
     return code
 
 

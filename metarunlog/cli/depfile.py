@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from metarunlog import files
@@ -32,11 +32,12 @@ def begin(experiments: Iterable[Experiment]) -> int:
     return time.time_ns() - _BEHIND_NS
 
 
-def end(path: str, experiments: Sequence[Experiment], since: int) -> None:
-    """Write the depfile, and with the time `since` the stamp: STAMP for a path STAMP.d, else FILE.stamp for FILE."""
+def end(path: str, experiments: Sequence[Experiment], since: int, also: Collection[Path]) -> None:
+    """Write the depfile, and with the time `since` the stamp: STAMP for a path STAMP.d, else FILE.stamp for FILE.
+    `also` are folders that count, too."""
     stem, suffix = os.path.splitext(path)
     stamp = stem if suffix == ".d" else f"{path}.stamp"
-    found = _inputs(experiments)
+    found = sorted({*_inputs(experiments), *map(str, also)})
     if os.path.dirname(os.path.abspath(path)) in found:
         raise UsageError(f"--depfile {path} is in a folder whose files are looked for; put it into another, as build/")
     names = [_name(one) for one in found]
@@ -46,7 +47,7 @@ def end(path: str, experiments: Sequence[Experiment], since: int) -> None:
     os.utime(stamp, ns=(since, since))
 
 
-def _inputs(experiments: Iterable[Experiment]) -> list[str]:
+def _inputs(experiments: Iterable[Experiment]) -> set[str]:
     """Absolute paths of all files, and folders that are listed, that a decision about the reports looks at, but for
     what mrl makes itself and what is installed. What is not there is told by its folder, if that is in an experiment.
     """
@@ -59,7 +60,7 @@ def _inputs(experiments: Iterable[Experiment]) -> list[str]:
             judge = Judge(graph, Journal(graph.journal_path))
             for name in graph.specs:
                 judge.verdict(name)
-        own = [f"{folder}/" for folder in (experiment.analysis_dir, experiment.memory, *_installed())]
+        own = [f"{folder}/" for folder in (experiment.analysis_dir, experiment.memory, *_installed(experiment.root))]
         for seen, numbers in watch.seen.items():
             path = seen if numbers is not None else os.path.dirname(seen)
             inside = path.startswith(f"{experiment.dir}/")
@@ -69,12 +70,14 @@ def _inputs(experiments: Iterable[Experiment]) -> list[str]:
             if (experiment.root / name).exists():
                 found.add(str(experiment.root / name))
         found.discard(str(experiment.root))  # others write there, and modules are looked at one by one
-    return sorted(found)
+    return found
 
 
-def _installed() -> Iterable[str]:
+def _installed(root: Path) -> list[str]:
+    """Folders of Python, its packages and the system; none that the project is in, as in /usr/src."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return {sys.prefix, sys.base_prefix, package, os.path.dirname(os.__file__), "/proc", "/sys", "/dev"}
+    folders = {sys.prefix, sys.base_prefix, package, os.path.dirname(os.__file__), "/proc", "/sys", "/dev"}
+    return [folder for folder in folders if not root.is_relative_to(folder)]
 
 
 def _name(path: str) -> str:
