@@ -35,9 +35,7 @@ def publish(report: Path, webdir: str, root: Path, name: str, memory: Path) -> t
     if not remote:
         there, here = Path(target).resolve(), report.resolve()
         if here.is_relative_to(there) or there.is_relative_to(here):
-            raise MrlError(
-                f"analysis_webdir would put the report of experiment {name} onto itself; name another folder"
-            )
+            raise MrlError(f"analysis_webdir would put the report of {name} into or onto itself; name another folder")
     before = _remembered(memory, target)
     now = _states(report)
     sent = [
