@@ -101,8 +101,9 @@ def _rsync(report: Path, target: str, paths: Collection[str], remote: bool) -> N
         os.makedirs(target, exist_ok=True)
     listed = "".join(f"{path}\0" for path in paths).encode(errors="surrogateescape")
     done = subprocess.run(
-        # times, what links point to; of those in the list that are no more, delete the copies
-        ["rsync", "-tL", "--files-from=-", "--from0", "--delete-missing-args"]
+        # times, what links point to; all of the list, as its own look at times is to the second; of those in the list
+        # that are no more, delete the copies
+        ["rsync", "-tL", "--ignore-times", "--files-from=-", "--from0", "--delete-missing-args"]
         + (["--mkpath"] if remote else [])
         + [f"{report}/", f"{target}/"],
         input=listed,

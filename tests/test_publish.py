@@ -65,6 +65,16 @@ def test_only_what_changed_is_sent(report: Path, tmp_path: Path, way: str) -> No
     assert {name for name, inode in before.items() if (copy / name).stat().st_ino != inode} == {"index.html"}
 
 
+def test_as_many_bytes_in_the_same_second_are_sent(report: Path, tmp_path: Path, way: str) -> None:
+    page = report / "index.html"
+    os.utime(page, ns=(10**18, 10**18))
+    send(report, "web")
+    page.write_bytes(b"<p>egap")
+    os.utime(page, ns=(10**18 + 5, 10**18 + 5))
+    assert send(report, "web") == 1
+    assert (tmp_path / "web/0001/index.html").read_bytes() == b"<p>egap"
+
+
 def test_what_is_gone_goes_and_what_others_put_there_stays(report: Path, tmp_path: Path, way: str) -> None:
     send(report, "web")
     copy = tmp_path / "web/0001"
